@@ -1,0 +1,30 @@
+"""Who may do what: the one place that decides (pages, API and commands ask here)."""
+
+from typing import Any
+
+from django.http import Http404
+
+from core.errors import NotAllowedError
+from core.models import Membership, Project, Role, User
+
+
+def project_for(user: Any, slug: str, *roles: Role) -> Project:
+    """The project named `slug` as seen by this person.
+
+    Someone who is no member gets Http404, as if it did not exist; a member without any of `roles` (curators and
+    administrators have them all; no roles given: any member) gets NotAllowedError.
+    """
+    project = Project.objects.for_user(user).filter(slug=slug).first()
+    if project is None:
+        raise Http404(f"There is no project {slug}.")
+    if roles and not roles_in(user, project) & {Role.CURATOR, *roles}:
+        raise NotAllowedError(needed=" or ".join(role.label.lower() for role in roles), project=project.slug)
+    return project
+
+
+def roles_in(user: User, project: Project) -> set[Role]:
+    """The roles this person holds in the project; an administrator holds all."""
+    if user.is_superuser:
+        return set(Role)
+    held = Membership.objects.filter(project=project, user=user).values_list("role", flat=True)
+    return {Role(role) for role in held}

@@ -1,0 +1,8 @@
+"""App configuration of the shared kernel."""
+
+from django.apps import AppConfig
+
+
+class CoreConfig(AppConfig):
+    name = "core"
+    verbose_name = "Quarry"

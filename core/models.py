@@ -1,0 +1,160 @@
+"""People, projects, memberships and jobs: what every other room stands on."""
+
+import secrets
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+
+class User(AbstractUser):
+    """A person. `is_simulated` people are made by the demo and are called simulated wherever they show."""
+
+    is_simulated = models.BooleanField(default=False)
+    is_placeholder = models.BooleanField(
+        default=False, help_text="A rater known only from imported votes; cannot log in."
+    )
+
+
+class Role(models.TextChoices):
+    """What a member may do; a curator may do everything in the project."""
+
+    CURATOR = "curator", "Curator"
+    ANNOTATOR = "annotator", "Annotator"
+    ADJUDICATOR = "adjudicator", "Adjudicator"
+    READER = "reader", "Reader"
+
+
+def make_project_secret() -> str:
+    """Random text that keys pseudonyms and user hashes of one project; it never leaves the server."""
+    return secrets.token_urlsafe(32)
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def for_user(self, user: User) -> "ProjectQuerySet":
+        """The projects that this person may see; an administrator sees all."""
+        if not user.is_authenticated:
+            return self.none()
+        if user.is_superuser:
+            return self
+        return self.filter(memberships__user=user).distinct()
+
+
+class Project(models.Model):
+    """One dataset in the making. Everything but vectors belongs to exactly one project."""
+
+    slug = models.SlugField(max_length=60, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_-]*$")])
+    title = models.CharField(max_length=200, blank=True)
+    description = models.TextField(blank=True)
+    language = models.CharField(
+        max_length=20,
+        default="python",
+        blank=True,
+        help_text="The language keyword that a query must contain as a whole word; empty asks for none.",
+    )
+    overlap = models.PositiveSmallIntegerField(default=3, help_text="Votes wanted per pair.")
+    max_extra_votes = models.PositiveSmallIntegerField(
+        default=2, help_text="Further votes opened for a pair that the keep-rule leaves unresolved."
+    )
+    k_anonymity = models.PositiveIntegerField(
+        default=1,
+        help_text="A query asked by fewer people than this (fewer times, where the log has no users) is withheld.",
+    )
+    encoder = models.CharField(max_length=300, blank=True, help_text="Encoder name or folder; empty: the default.")
+    secret = models.CharField(max_length=60, default=make_project_secret, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.title or self.slug
+
+
+class Membership(models.Model):
+    """A person's role in a project; one row per role held."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "user", "role"], name="membership_once_per_role")]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.project}"
+
+
+class JobState(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class Job(models.Model):
+    """Any long work. This row is the truth; Celery only carries the wake-up with its id (core/jobs.py)."""
+
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs")
+    kind = models.CharField(max_length=60)
+    title = models.CharField(max_length=200)
+    queue = models.CharField(max_length=20, default="default")
+    params = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    owner_token = models.CharField(max_length=40, blank=True)
+    beat_at = models.DateTimeField(null=True, blank=True)
+    run_after = models.DateTimeField(null=True, blank=True)
+    progress_done = models.BigIntegerField(default=0)
+    progress_total = models.BigIntegerField(default=0)
+    progress_note = models.CharField(max_length=200, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    result = models.JSONField(default=dict)
+    error_code = models.CharField(max_length=60, blank=True)
+    error = models.TextField(blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["queue", "id"], condition=Q(state="queued"), name="job_queued"),
+            models.Index(fields=["beat_at"], condition=Q(state="running"), name="job_running"),
+            models.Index(fields=["project", "-id"], name="job_of_project"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.state})"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in {JobState.DONE, JobState.FAILED, JobState.CANCELLED}
+
+    @property
+    def percent(self) -> int:
+        """Whole per cent done, 0 where the total is not known yet."""
+        if self.state == JobState.DONE:
+            return 100
+        return min(100, int(100 * self.progress_done / self.progress_total)) if self.progress_total else 0
+
+
+class WorkerBeat(models.Model):
+    """A living worker process; silent for longer than WORKER_ALIVE_S means gone."""
+
+    name = models.CharField(max_length=120, unique=True)
+    queues = models.CharField(max_length=120)
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

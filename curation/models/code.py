@@ -1,0 +1,70 @@
+"""Code sources and code functions."""
+
+from django.db import models
+
+
+class CodeSource(models.Model):
+    """Where functions were extracted from, with counts of what was kept and why the rest was not."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="code_sources")
+    kind = models.CharField(max_length=20, help_text="stdlib, package, folder, cosqa")
+    name = models.CharField(max_length=300)
+    version = models.CharField(max_length=100, blank=True, help_text="Commit, package version or file hash.")
+    licence = models.CharField(max_length=100, blank=True)
+    n_functions = models.PositiveIntegerField(default=0, help_text="Functions seen in the source.")
+    n_new = models.PositiveIntegerField(default=0, help_text="Distinct codes that the project did not have.")
+    counts = models.JSONField(default=dict, help_text="Reason -> number of functions; 'kept' among them.")
+    problems = models.JSONField(default=list, help_text="Files that could not be read: [path, reason].")
+    job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Code(models.Model):
+    """A distinct code function of a project; its content is its identity, occurrences hang on it."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="codes")
+    content_hash = models.CharField(max_length=32)
+    text = models.TextField(help_text="Exact source of the function.")
+    language = models.CharField(max_length=20, default="python")
+    name = models.CharField(max_length=300, help_text="Qualified name of the first occurrence.")
+    header = models.TextField(blank=True)
+    docstring = models.TextField(blank=True)
+    body = models.TextField(blank=True)
+    is_paired = models.BooleanField(
+        default=True, help_text="Passed every filter, so it may be proposed; else kept for training only."
+    )
+    filter_reason = models.CharField(max_length=60, blank=True, help_text="Why it is unpaired; empty when paired.")
+    quarantine_reason = models.CharField(max_length=60, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "content_hash"], name="code_once_per_project")]
+        indexes = [models.Index(fields=["project", "is_paired", "id"], name="code_browse")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CodeOccurrence(models.Model):
+    """A place where a code stands."""
+
+    code = models.ForeignKey(Code, on_delete=models.CASCADE, related_name="occurrences")
+    source = models.ForeignKey(CodeSource, on_delete=models.CASCADE, related_name="occurrences")
+    repository = models.CharField(max_length=300, blank=True)
+    path = models.CharField(max_length=500, blank=True)
+    commit = models.CharField(max_length=64, blank=True)
+    start_line = models.PositiveIntegerField(default=0)
+    end_line = models.PositiveIntegerField(default=0)
+    qualified_name = models.CharField(max_length=300)
+    licence = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["code", "source", "path", "start_line"], name="code_occurrence_once")
+        ]

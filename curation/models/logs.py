@@ -1,0 +1,85 @@
+"""Search logs and the distinct queries in them."""
+
+from django.db import models
+
+
+class LogImport(models.Model):
+    """One search-log file of a project, known by the SHA-256 of its bytes: a second import adds nothing."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="log_imports")
+    sha256 = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    format = models.CharField(max_length=20)
+    column = models.CharField(max_length=100, blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+    n_read = models.BigIntegerField(default=0, help_text="Rows read: new + known + bad.")
+    n_new = models.BigIntegerField(default=0, help_text="Rows that brought a query the project did not have.")
+    n_known = models.BigIntegerField(default=0, help_text="Rows whose query the project (or the file) already had.")
+    n_bad = models.BigIntegerField(default=0, help_text="Rows that could not be used; each is in the error report.")
+    is_complete = models.BooleanField(default=False)
+    job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["project", "sha256"], name="log_file_once_per_project")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Query(models.Model):
+    """A distinct query of a project."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="queries")
+    content_hash = models.CharField(max_length=32)
+    text = models.TextField(help_text="As shown: NFKC, straight quotes, single spaces.")
+    n_seen = models.BigIntegerField(default=0, help_text="Sum of its counts over all imports (derived).")
+    quarantine_reason = models.CharField(
+        max_length=60, blank=True, help_text="Why privacy holds it back; empty: it may be shown."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "queries"
+        constraints = [models.UniqueConstraint(fields=["project", "content_hash"], name="query_once_per_project")]
+        indexes = [
+            models.Index(fields=["project", "quarantine_reason", "id"], name="query_by_quarantine"),
+            models.Index(fields=["project", "-n_seen", "id"], name="query_by_popularity"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text if not self.quarantine_reason else f"[quarantined: {self.quarantine_reason}]"
+
+
+class QueryCount(models.Model):
+    """How often one import saw a query."""
+
+    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="counts")
+    log_import = models.ForeignKey(LogImport, on_delete=models.CASCADE, related_name="counts")
+    n = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["query", "log_import"], name="query_count_once_per_import")]
+
+
+class QueryUser(models.Model):
+    """A distinct person (salted hash) who asked a query; only used for k-anonymity."""
+
+    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="askers")
+    user_hash = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["query", "user_hash"], name="query_user_once")]
+
+
+class BadRow(models.Model):
+    """A row of a log that could not be used: its number, the reason, and a masked excerpt."""
+
+    log_import = models.ForeignKey(LogImport, on_delete=models.CASCADE, related_name="bad_rows")
+    line = models.BigIntegerField()
+    reason = models.CharField(max_length=200)
+    excerpt = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["line"]
