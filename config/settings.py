@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "curation",
     "annotation",
     "modeling",
+    "demo",
 ]
 
 MIDDLEWARE = [

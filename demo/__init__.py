@@ -1,0 +1,1 @@
+"""The sample project and the unattended demo: the only room that walks through all the others."""
