@@ -51,3 +51,25 @@ class Evaluation(models.Model):
 
     class Meta:
         ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.checkpoint}"
+
+
+class CodeIndex(models.Model):
+    """The vectors of a project's code base for one checkpoint, ready to be searched (QUARRY_HOME/indexes)."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="code_indexes")
+    checkpoint = models.CharField(max_length=300, help_text="Encoder name, or run:NAME.")
+    path = models.CharField(max_length=300, blank=True, help_text="Folder, relative to QUARRY_HOME; empty: not built.")
+    n_codes = models.PositiveIntegerField(default=0)
+    last_code_id = models.BigIntegerField(default=0, help_text="Largest code id in it; with n_codes tells its age.")
+    built_at = models.DateTimeField(null=True, blank=True)
+    job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        verbose_name_plural = "code indexes"
+        constraints = [models.UniqueConstraint(fields=["project", "checkpoint"], name="code_index_once")]
+
+    def __str__(self) -> str:
+        return f"index of {self.project} for {self.checkpoint}"
