@@ -1,0 +1,1 @@
+"""Pages of the shell: `shell`, `projects`, `account`; `jobs` is the engine room's."""
