@@ -1,0 +1,174 @@
+"""Writing without fights: fair write transactions, bounded retries, bulk work in short commits.
+
+SQLite has one writer at a time and its busy wait is not a queue: under load some threads wait seconds while others
+pass. Within one process `write_transaction` therefore hands out numbered tickets, first come first served. On
+PostgreSQL it is a plain transaction; there the rows' own locks do the work.
+"""
+
+import functools
+import itertools
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+
+from core.errors import QuarryError
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+TICKET_TIMEOUT_S = 20.0  # as long as SQLite itself waits (PRAGMA busy_timeout)
+CHUNK_BUDGET_S = 0.08  # RELIABILITY: a bulk writer holds the write lock for at most 100 ms
+CHUNK_PAUSE_S = 0.02  # SQLite's waiters look again every 25-100 ms; without a pause they never get in
+_FIRST_CHUNK_ROWS = 200
+# serialization failure, deadlock, lock not available
+_POSTGRES_BUSY = {"40001", "40P01", "55P03"}
+
+
+class DatabaseBusyError(QuarryError):
+    """The write lock was not to be had in time; nothing was written."""
+
+    code, status = "database_busy", 503
+    template = "The database is busy with other writes. Nothing was saved; try again in a moment."
+
+
+class TicketLock:
+    """A lock that serves threads in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._waiting: deque[threading.Event] = deque()
+
+    def acquire(self, timeout_s: float) -> bool:
+        """True when the lock is held now; False when it did not become free within `timeout_s` seconds."""
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return True
+            turn = threading.Event()
+            self._waiting.append(turn)
+        if turn.wait(timeout_s):
+            return True
+        with self._guard:
+            if turn.is_set():  # handed over in the last moment
+                return True
+            self._waiting.remove(turn)
+            return False
+
+    def release(self) -> None:
+        """Hands the lock to whoever waits longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._held = False
+
+
+_tickets = TicketLock()
+
+
+def is_busy_error(error: BaseException) -> bool:
+    """Whether a database error means "somebody else writes just now", so that trying again can help."""
+    cause = error.__cause__
+    if getattr(cause, "sqlstate", None) in _POSTGRES_BUSY:
+        return True
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "is locked" in str(error)
+
+
+@contextmanager
+def write_transaction(*, using: str = DEFAULT_DB_ALIAS, timeout_s: float = TICKET_TIMEOUT_S) -> Iterator[None]:
+    """One atomic write, in turn.
+
+    Raises DatabaseBusyError when the lock is not to be had in time or the database asks to try again; nothing is
+    written then. Inside another transaction it is a savepoint of that one and takes no ticket.
+    """
+    connection = connections[using]
+    needs_ticket = connection.vendor == "sqlite" and not connection.in_atomic_block
+    if needs_ticket and not _tickets.acquire(timeout_s):
+        raise DatabaseBusyError
+    try:
+        with transaction.atomic(using=using):
+            yield
+    except DatabaseError as error:
+        if is_busy_error(error):
+            raise DatabaseBusyError from error
+        raise
+    finally:
+        if needs_ticket:
+            _tickets.release()
+
+
+def retry_when_busy(
+    attempts: int = 4, *, pause_s: float = 0.05
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Decorator: runs the function again, at most `attempts` times, after DatabaseBusyError or a lock error.
+
+    The function must open its own write transaction; inside a surrounding one it is called once.
+    """
+
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+        @functools.wraps(function)
+        def retrying(*args: Any, **kwargs: Any) -> Result:
+            for attempt in itertools.count(1):
+                try:
+                    return function(*args, **kwargs)
+                except (DatabaseBusyError, DatabaseError) as error:
+                    is_busy = isinstance(error, DatabaseBusyError) or is_busy_error(error)
+                    if not is_busy or attempt >= attempts or connections[DEFAULT_DB_ALIAS].in_atomic_block:
+                        raise
+                time.sleep(pause_s * 2**attempt * random.uniform(0.5, 1.0))
+            raise AssertionError
+
+        return retrying
+
+    return decorate
+
+
+def run_in_chunks(
+    rows: Iterable[Row],
+    write: Callable[[list[Row]], Any],
+    *,
+    max_rows: int = 2000,
+    on_chunk: Callable[[int], None] | None = None,
+) -> int:
+    """Writes many rows in commits of at most about 100 ms each and lets other writers in between; returns the count.
+
+    `write(chunk)` runs inside its own write transaction (it may be tried again, so it must write only rows).
+    `on_chunk(rows written so far)` is called after each commit: the place for a job's progress and check.
+    """
+    source, written, size = iter(rows), 0, min(_FIRST_CHUNK_ROWS, max_rows)
+
+    @retry_when_busy()
+    def commit(chunk: list[Row]) -> None:
+        with write_transaction():
+            write(chunk)
+
+    while chunk := list(itertools.islice(source, size)):
+        started = time.perf_counter()
+        commit(chunk)
+        spent = time.perf_counter() - started
+        written += len(chunk)
+        if on_chunk:
+            on_chunk(written)
+        size = _next_size(size, spent, max_rows)
+        _let_others_write()
+    return written
+
+
+def _next_size(size: int, spent_s: float, max_rows: int) -> int:
+    """Chunk size that fits the time budget, at most doubled at once."""
+    fitting = int(size * CHUNK_BUDGET_S / max(spent_s, 1e-4))
+    return max(10, min(fitting, 2 * size, max_rows))
+
+
+def _let_others_write() -> None:
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        time.sleep(CHUNK_PAUSE_S)
