@@ -1,18 +1,20 @@
 """Rows of the curation stage: logs and queries, rules and verdicts, code, candidates."""
 
-from curation.models.candidates import Candidate, CandidateRun, Pair
+from curation.models.candidates import BestMatch, Candidate, CandidateRun, Outcome, Pair
 from curation.models.code import Code, CodeOccurrence, CodeSource
 from curation.models.logs import BadRow, LogImport, Query, QueryCount, QueryUser
 from curation.models.rules import RuleHit, RuleSet, Verdict
 
 __all__ = [
     "BadRow",
+    "BestMatch",
     "Candidate",
     "CandidateRun",
     "Code",
     "CodeOccurrence",
     "CodeSource",
     "LogImport",
+    "Outcome",
     "Pair",
     "Query",
     "QueryCount",

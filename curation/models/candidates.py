@@ -8,6 +8,8 @@ class CandidateRun(models.Model):
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="candidate_runs")
     origin = models.CharField(max_length=20, default="encoder", help_text="encoder, import or sample")
+    name = models.CharField(max_length=200, blank=True, help_text="Name of an import or sample; empty for encoder runs.")
+    policy = models.CharField(max_length=12, default="default", help_text="default, cascade or first_come")
     encoder = models.CharField(max_length=300, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
     rule_set = models.ForeignKey("curation.RuleSet", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
@@ -21,15 +23,25 @@ class CandidateRun(models.Model):
     n_below_threshold = models.PositiveIntegerField(default=0)
     n_over_cap = models.PositiveIntegerField(default=0)
     histogram = models.JSONField(default=dict, help_text="Best cosines: {'edges': [...], 'counts': [...]}.")
+    code_frequency = models.JSONField(
+        default=dict, help_text="How often a code was used -> number of codes used that often."
+    )
     warnings = models.JSONField(default=list)
+    is_complete = models.BooleanField(default=False, help_text="The run ended; its rows never change again.")
     job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-id"]
 
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "origin", "name"], condition=~models.Q(name=""), name="named_run_once_per_project"
+            )
+        ]
+
     def __str__(self) -> str:
-        return f"candidate run {self.pk} ({self.encoder or self.origin})"
+        return f"candidate run {self.pk} ({self.name or self.encoder or self.origin})"
 
 
 class Pair(models.Model):
@@ -43,6 +55,29 @@ class Pair(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "query", "code"], name="pair_once_per_project")]
+
+
+class Outcome(models.TextChoices):
+    """What became of a query in a candidate run."""
+
+    KEPT = "kept", "Kept"
+    BELOW = "below", "Below the threshold"
+    OVER_CAP = "over_cap", "Over the cap"
+
+
+class BestMatch(models.Model):
+    """The best code of one query in one candidate run, and whether it became a candidate."""
+
+    run = models.ForeignKey(CandidateRun, on_delete=models.CASCADE, related_name="best_matches")
+    query = models.ForeignKey("curation.Query", on_delete=models.CASCADE, related_name="best_matches")
+    code = models.ForeignKey("curation.Code", on_delete=models.CASCADE, related_name="best_matches")
+    score = models.FloatField()
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+
+    class Meta:
+        verbose_name_plural = "best matches"
+        constraints = [models.UniqueConstraint(fields=["run", "query"], name="best_match_once_per_run")]
+        indexes = [models.Index(fields=["run", "outcome", "id"], name="best_match_browse")]
 
 
 class Candidate(models.Model):

@@ -7,7 +7,7 @@ class CodeSource(models.Model):
     """Where functions were extracted from, with counts of what was kept and why the rest was not."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="code_sources")
-    kind = models.CharField(max_length=20, help_text="stdlib, package, folder, cosqa")
+    kind = models.CharField(max_length=20, help_text="stdlib, package, folder, cosqa or import")
     name = models.CharField(max_length=300)
     version = models.CharField(max_length=100, blank=True, help_text="Commit, package version or file hash.")
     licence = models.CharField(max_length=100, blank=True)
@@ -20,6 +20,9 @@ class CodeSource(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "kind", "name", "version"], name="code_source_once_per_project")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -63,8 +66,12 @@ class CodeOccurrence(models.Model):
     end_line = models.PositiveIntegerField(default=0)
     qualified_name = models.CharField(max_length=300)
     licence = models.CharField(max_length=100, blank=True)
+    filter_reason = models.CharField(
+        max_length=60, blank=True, help_text="Why this occurrence was not kept; empty when it was."
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["code", "source", "path", "start_line"], name="code_occurrence_once")
         ]
+        indexes = [models.Index(fields=["source", "filter_reason", "code"], name="occurrence_by_reason")]
