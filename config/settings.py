@@ -231,10 +231,17 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-JOB_HEARTBEAT_S = 2.0
-JOB_STALE_S = 15.0  # a job whose heartbeat is older is taken back from a dead worker
+JOB_HEARTBEAT_S = env.float("QUARRY_JOB_HEARTBEAT_S", 2.0)
+JOB_STALE_S = env.float("QUARRY_JOB_STALE_S", 15.0)  # a job silent for longer is taken back from a dead worker
+JOB_BACKOFF_S = env.float("QUARRY_JOB_BACKOFF_S", 5.0)  # before the second attempt; doubles with each further one
 JOB_MAX_ATTEMPTS = 3
-WORKER_ALIVE_S = 8.0  # banner "no worker" after this silence (PRODUCT: within 10 seconds)
+JOB_MAX_QUEUED_PER_USER = 20
+JOB_RESEND_S = env.float("QUARRY_JOB_RESEND_S", 30.0)  # with Redis: how soon a lost wake-up is sent again
+JOB_STOP_GRACE_S = env.float("QUARRY_JOB_STOP_GRACE_S", 8.0)  # a stopping worker waits so long for its jobs to notice
+CELERY_WORKER_POOL = "threads"  # heartbeats, gpu slot and stopping are matters of one process; CUDA dislikes forks
+CELERY_WORKER_CONCURRENCY = env.int("QUARRY_JOB_THREADS", 3)
+WORKER_BEAT_S = 1.5
+WORKER_ALIVE_S = 6.0  # with the page asking every 4 s, "no worker" shows within 10 seconds
 
 LOGGING = {
     "version": 1,

@@ -75,7 +75,7 @@ class QuarryCommand(BaseCommand):
 
     def work(self, *, kind: str, title: str, project: Project | None, params: dict[str, Any], detach: bool) -> Job:
         """Makes the job and, unless detached, runs it here with a progress line on standard error."""
-        job = create_job(kind=kind, title=title, params=params, project=project)
+        job = create_job(kind=kind, title=title, params=params, project=project, inline=not detach)
         if detach:
             self.stderr.write(f"job {job.pk} queued; `manage.py jobs` shows it")
             return job

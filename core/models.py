@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 
 class User(AbstractUser):
@@ -98,6 +99,25 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class JobQuerySet(models.QuerySet["Job"]):
+    def for_user(self, user: User) -> "JobQuerySet":
+        """The jobs of this person's projects, and those without a project that they started; administrators see all."""
+        if not user.is_authenticated:
+            return self.none()
+        if user.is_superuser:
+            return self
+        mine = Q(project__in=Project.objects.for_user(user)) | Q(project=None, created_by=user)
+        return self.filter(mine)
+
+    def ready(self) -> "JobQuerySet":
+        """Queued, and not put off to later."""
+        due = Q(run_after__isnull=True) | Q(run_after__lte=timezone.now())
+        return self.filter(due, state=JobState.QUEUED)
+
+    def unfinished(self) -> "JobQuerySet":
+        return self.filter(state__in=[JobState.QUEUED, JobState.RUNNING])
+
+
 class Job(models.Model):
     """Any long work. This row is the truth; Celery only carries the wake-up with its id (core/jobs.py)."""
 
@@ -125,6 +145,8 @@ class Job(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -154,6 +176,9 @@ class WorkerBeat(models.Model):
 
     name = models.CharField(max_length=120, unique=True)
     queues = models.CharField(max_length=120)
+    home = models.CharField(
+        max_length=40, blank=True, help_text="The marker this worker reads in QUARRY_HOME; empty: it cannot read it."
+    )
     beat_at = models.DateTimeField()
 
     def __str__(self) -> str:
