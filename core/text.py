@@ -23,6 +23,8 @@ def content_hash(canonical: str, *, person: bytes = b"quarry") -> str:
 
 def normalise_query(raw: str) -> str:
     """The query as shown: NFKC, straight quotes, single spaces, stripped. Case is kept."""
+    if raw.isascii():  # nothing to compose; most of a log
+        return " ".join(raw.replace("`", "'").split())
     text = unicodedata.normalize("NFKC", raw).translate(_QUOTES)
     return _SPACES.sub(" ", text).strip()
 
