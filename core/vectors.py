@@ -1,0 +1,209 @@
+"""Stored vectors: the truth about a text under an encoder, computed once.
+
+A vector is keyed by the hash of the exact text, the encoder's fingerprint, the text view, the maximal length and the
+number type (DECISIONS, vectors). The last four name a folder below QUARRY_HOME/vectors, the first a row in it:
+
+    vectors/<fingerprint>/<view>-<max length>-float32/
+        meta.json                       dimension and the rest of the key in words
+        000001.npy  000001.keys         (n, dim) float32 rows and their n hashes of 16 bytes
+        lock                            held while a shard is added
+
+Shards are only ever added, never changed. Rows are written first and the file of keys is renamed into place last, so
+a killed writer leaves at most a file that nobody reads. Two processes may write at once: the lock orders them, and
+the second drops what the first has just stored. Contains no Django.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.encoding import Encoder, FloatArray
+from core.errors import QuarryError
+from core.text import content_hash
+
+CHUNK = 256
+UNIT_TOLERANCE = 1e-3
+Progress = Callable[[int, int], None]
+Keys = NDArray[np.bytes_]
+
+
+class BadVectorsError(QuarryError):
+    """An encoder gave something other than finite unit rows; nothing of it is stored."""
+
+    code, status = "bad_vectors", 400
+    template = "The encoder {encoder} gave unusable vectors: {problem}."
+
+
+class StoreError(QuarryError):
+    """Files of the store do not fit together."""
+
+    code, status = "vector_store", 409
+    template = "The vector store in {folder} cannot be used: {problem}. Remove that folder; it will be computed again."
+
+
+def text_hash(text: str) -> bytes:
+    """Key of an exact text, 16 bytes. Unlike query_hash it tells cases apart, as encoders may."""
+    return bytes.fromhex(content_hash(text, person=b"vector"))
+
+
+class VectorStore:
+    """Vectors of one encoder and text view. Open one per job; it sees what others have added since on `refresh()`."""
+
+    def __init__(self, root: Path, *, fingerprint: str, dim: int, max_length: int, view: str = "full") -> None:
+        self.dim = dim
+        self.folder = root / _safe(fingerprint) / f"{_safe(view)}-{max_length}-float32"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_meta({"fingerprint": fingerprint, "dim": dim, "max_length": max_length, "view": view})
+        self._shards: list[FloatArray] = []
+        self._keys: Keys = np.empty(0, dtype="S16")  # sorted
+        self._places: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)  # (shard, row) of each key
+        self.refresh()
+
+    @classmethod
+    def of(cls, root: Path, encoder: Encoder, *, view: str = "full") -> "VectorStore":
+        """The store of an encoder below a folder."""
+        return cls(root, fingerprint=encoder.fingerprint, dim=encoder.dim, max_length=encoder.max_length, view=view)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def _check_meta(self, meta: dict[str, object]) -> None:
+        path = self.folder / "meta.json"
+        meta = {**meta, "dtype": "float32"}
+        if not path.exists():
+            _write_atomically(path, json.dumps(meta, indent=1, sort_keys=True).encode())
+        elif json.loads(path.read_bytes()) != meta:
+            raise StoreError(folder=self.folder.name, problem="it was made for another encoder or dimension")
+
+    def refresh(self) -> None:
+        """Reads the keys of shards that were added since."""
+        paths = sorted(self.folder.glob("[0-9]*.keys"))
+        for path in paths[len(self._shards) :]:
+            self._open_shard(path)
+
+    def _open_shard(self, path: Path) -> None:
+        keys = np.frombuffer(path.read_bytes(), dtype="S16")
+        rows = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+        if rows.shape != (len(keys), self.dim) or rows.dtype != np.float32:
+            raise StoreError(folder=self.folder.name, problem=f"{path.stem} holds {rows.shape} for {len(keys)} keys")
+        places = np.column_stack([np.full(len(keys), len(self._shards)), np.arange(len(keys))])
+        self._shards.append(rows)
+        keys, places = np.concatenate([self._keys, keys]), np.concatenate([self._places, places])
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._places = keys[order], places[order]
+
+    def _find(self, hashes: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(position in the sorted keys, whether it is there) of each hash."""
+        wanted = np.frombuffer(b"".join(hashes), dtype="S16")
+        if not len(self._keys):
+            return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=np.bool_)
+        at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return at, self._keys[at] == wanted
+
+    def missing(self, hashes: Sequence[bytes]) -> list[int]:
+        """Positions in `hashes` that the store does not hold."""
+        return [] if not hashes else np.flatnonzero(~self._find(hashes)[1]).tolist()
+
+    def get(self, hashes: Sequence[bytes]) -> FloatArray:
+        """(len(hashes), dim) float32 rows in the order asked. Raises KeyError when one is not stored."""
+        rows = np.empty((len(hashes), self.dim), dtype=np.float32)
+        if not hashes:
+            return rows
+        at, there = self._find(hashes)
+        if not there.all():
+            raise KeyError(f"{int((~there).sum())} of {len(hashes)} vectors are not stored")
+        places = self._places[at]
+        for shard in np.unique(places[:, 0]):
+            here = np.flatnonzero(places[:, 0] == shard)
+            rows[here] = self._shards[shard][places[here, 1]]
+        return rows
+
+    def add(self, hashes: Sequence[bytes], rows: FloatArray) -> int:
+        """Stores the rows whose keys are new as one shard; how many that were."""
+        with self._locked():
+            self.refresh()
+            first: dict[bytes, int] = {}
+            for position in self.missing(hashes):
+                first.setdefault(hashes[position], position)
+            if first:
+                self._write_shard(list(first), np.ascontiguousarray(rows[list(first.values())], dtype=np.float32))
+                self.refresh()
+        return len(first)
+
+    def _write_shard(self, keys: list[bytes], rows: FloatArray) -> None:
+        stem = f"{len(self._shards) + 1:06d}"
+        temporary = self.folder / f"tmp-{uuid.uuid4().hex}.npy"
+        with temporary.open("wb") as file:
+            np.save(file, rows, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.folder / f"{stem}.npy")
+        _write_atomically(self.folder / f"{stem}.keys", b"".join(keys))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self.folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def encode_missing(
+    store: VectorStore,
+    encoder: Encoder,
+    texts: Sequence[str],
+    progress: Progress | None = None,
+    *,
+    chunk: int = CHUNK,
+) -> FloatArray:
+    """(len(texts), dim) vectors of all texts; only those that the store lacks are encoded.
+
+    Each chunk is stored as soon as it is encoded, so a killed run keeps its work; `progress(done, total)` counts all
+    texts and may raise to stop. Long texts come first and texts of like length together: batches waste little padding.
+    """
+    hashes = [text_hash(text) for text in texts]
+    store.refresh()
+    todo = sorted({hashes[position]: position for position in reversed(store.missing(hashes))}.values())
+    todo.sort(key=lambda position: (-len(texts[position]), hashes[position]))
+    total = len(texts)
+    known = total - len(todo)
+    for start in range(0, len(todo), chunk):
+        if progress:
+            progress(known + start, total)
+        part = todo[start : start + chunk]
+        rows = encoder.encode([texts[position] for position in part])
+        _check_rows(rows, len(part), store.dim, encoder.name)
+        store.add([hashes[position] for position in part], rows)
+    if progress:
+        progress(total, total)
+    return store.get(hashes)
+
+
+def _check_rows(rows: FloatArray, n: int, dim: int, encoder: str) -> None:
+    if rows.shape != (n, dim):
+        raise BadVectorsError(encoder=encoder, problem=f"shape {rows.shape} instead of {(n, dim)}")
+    if not np.isfinite(rows).all():
+        raise BadVectorsError(encoder=encoder, problem="not all numbers are finite")
+    if np.abs(np.linalg.norm(rows, axis=1) - 1).max(initial=0) > UNIT_TOLERANCE:
+        raise BadVectorsError(encoder=encoder, problem="the rows are not of length 1")
+
+
+def _safe(text: str) -> str:
+    """A name as one part of a path."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).strip(".") or "_"
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f"tmp-{uuid.uuid4().hex}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
