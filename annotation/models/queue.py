@@ -58,7 +58,7 @@ class Purpose(models.TextChoices):
 class Item(models.Model):
     """One unit of judgement: a pair (or, for intent only, a query) opened in a batch.
 
-    `target` is the number of slots that exist; `done` counts slots with a vote. Both are kept by the services.
+    `target` is the number of slots wanted; `done` counts slots with a vote. Both are kept by the services.
     """
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="items")

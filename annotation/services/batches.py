@@ -1,0 +1,167 @@
+"""Batches: opening pairs for annotation, pausing, closing."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+from django.db import IntegrityError
+from django.db.models import F, Q, QuerySet
+
+from annotation.models import Batch, Item, Purpose, Slot, SlotState
+from annotation.services.leases import FREE
+from core.db import retry_when_busy, run_in_chunks, write_transaction
+from core.errors import BadInputError, ConflictError
+from core.models import Project, User
+from curation.models import Pair
+
+OPEN_PAIRS_AT_ONCE = 500
+MAX_OVERLAP = 9
+LOOK_AT_ONCE = 5000
+
+
+def open_batch(
+    *,
+    project: Project,
+    pairs: "QuerySet[Pair] | Iterable[Pair]",
+    name: str = "",
+    overlap: int | None = None,
+    max_extra: int | None = None,
+    user: User | None = None,
+    is_pilot: bool = False,
+    limit: int | None = None,
+) -> Batch:
+    """Opens pairs for annotation, in the order given: an item and `overlap` slots each, in short commits.
+
+    Pairs that already have a live item, or whose query or code is quarantined, are left out; `limit` counts the rest.
+    `overlap` and `max_extra` default to the project's; an empty name becomes "Batch N". `user` is who asked.
+    Raises BadInputError when nothing is left to open or a number is out of range, ConflictError for a name in use.
+    """
+    overlap = project.overlap if overlap is None else overlap
+    max_extra = project.max_extra_votes if max_extra is None else max_extra
+    _check_numbers(overlap, max_extra, limit)
+    wanted = _openable(project, _ids(pairs), limit)
+    first = next(wanted, None)
+    if first is None:
+        raise BadInputError(
+            problem="There is no pair left to open: every proposed pair is in a batch already, or none is proposed yet."
+        )
+    batch = _new_batch(project, name, overlap, max_extra, is_pilot)
+    run_in_chunks(
+        itertools.chain([first], wanted), lambda chunk: _open_chunk(batch, chunk), max_rows=OPEN_PAIRS_AT_ONCE
+    )
+    return batch
+
+
+def _check_numbers(overlap: int, max_extra: int, limit: int | None) -> None:
+    if not 1 <= overlap <= MAX_OVERLAP:
+        raise BadInputError(problem=f"The overlap is a number from 1 to {MAX_OVERLAP}, not {overlap}.")
+    if not 0 <= max_extra <= MAX_OVERLAP:
+        raise BadInputError(problem=f"The extra votes are a number from 0 to {MAX_OVERLAP}, not {max_extra}.")
+    if limit is not None and limit < 1:
+        raise BadInputError(problem=f"A batch needs at least one pair, not {limit}.")
+
+
+def _ids(pairs: "QuerySet[Pair] | Iterable[Pair]") -> list[int]:
+    """Ids only, read before anything is written: a cursor must not run over rows that change under it."""
+    if isinstance(pairs, QuerySet):
+        return list(pairs.values_list("pk", flat=True))
+    return [pair.pk for pair in pairs]
+
+
+def _openable(project: Project, ids: list[int], limit: int | None) -> Iterator[tuple[int, int]]:
+    """(pair id, query id) of the pairs that may be opened, in the given order, at most `limit`."""
+    left = len(ids) if limit is None else limit
+    for start in range(0, len(ids), LOOK_AT_ONCE):
+        chunk = ids[start : start + LOOK_AT_ONCE]
+        queries = dict(_may_be_opened(project).filter(pk__in=chunk).values_list("pk", "query_id"))
+        for pair_id in chunk:
+            if left > 0 and pair_id in queries:
+                left -= 1
+                yield pair_id, queries.pop(pair_id)
+        if left <= 0:
+            return
+
+
+def _may_be_opened(project: Project) -> QuerySet[Pair]:
+    live = Item.objects.filter(project=project, purpose=Purpose.LIVE).values("pair")
+    return Pair.objects.filter(project=project, query__quarantine_reason="", code__quarantine_reason="").exclude(
+        pk__in=live
+    )
+
+
+def _new_batch(project: Project, name: str, overlap: int, max_extra: int, is_pilot: bool) -> Batch:
+    name = " ".join(name.split())[:100] or _next_name(project)
+    try:
+        with write_transaction():
+            return Batch.objects.create(
+                project=project, name=name, overlap=overlap, max_extra_votes=max_extra, is_pilot=is_pilot
+            )
+    except IntegrityError as error:
+        raise ConflictError(problem=f"The project already has a batch called {name}; choose another name.") from error
+
+
+def _next_name(project: Project) -> str:
+    taken = set(project.batches.values_list("name", flat=True))
+    return next(name for n in itertools.count(len(taken) + 1) if (name := f"Batch {n}") not in taken)
+
+
+def _open_chunk(batch: Batch, pairs: list[tuple[int, int]]) -> None:
+    ids = [pair for pair, _ in pairs]  # another curator may have opened some of them a moment ago
+    taken = set(Item.objects.filter(pair__in=ids, purpose=Purpose.LIVE).values_list("pair", flat=True))
+    items = Item.objects.bulk_create(
+        Item(project_id=batch.project_id, batch=batch, pair_id=pair, query_id=query, target=batch.overlap)
+        for pair, query in pairs
+        if pair not in taken
+    )
+    Slot.objects.bulk_create(
+        Slot(item=item, project_id=batch.project_id, batch=batch, pair_id=item.pair_id, number=number)
+        for item in items
+        for number in range(batch.overlap)
+    )
+
+
+@retry_when_busy()
+def pause_batch(*, batch: Batch) -> Batch:
+    """Hands out no more pairs of the batch; who has one on screen may finish it."""
+    return _set_state(batch, is_paused=True)
+
+
+@retry_when_busy()
+def resume_batch(*, batch: Batch) -> Batch:
+    """Hands out pairs of the batch again. Raises ConflictError for a closed batch."""
+    if batch.is_closed:
+        raise ConflictError(problem=f"The batch {batch.name} is closed; reopen it first.")
+    return _set_state(batch, is_paused=False)
+
+
+@retry_when_busy()
+def close_batch(*, batch: Batch) -> Batch:
+    """Ends the batch: its votes stand and can no longer change, pairs on screen go back, no new ones are handed out."""
+    return _set_state(batch, is_closed=True)
+
+
+@retry_when_busy()
+def reopen_batch(*, batch: Batch) -> Batch:
+    """Takes a close back."""
+    return _set_state(batch, is_closed=False)
+
+
+def _set_state(batch: Batch, **flags: bool) -> Batch:
+    with write_transaction():
+        for name, value in flags.items():
+            setattr(batch, name, value)
+        batch.save(update_fields=list(flags))
+        _open_slots(batch)
+    return batch
+
+
+def _open_slots(batch: Batch) -> None:
+    """Makes `is_open` of the slots say what batch and items say. Leased slots keep their lease unless closed."""
+    slots = Slot.objects.filter(batch=batch).exclude(state=SlotState.DONE)
+    if batch.is_closed:
+        slots.filter(state=SlotState.LEASED).update(**FREE)
+    if batch.is_closed or batch.is_paused:
+        slots.filter(is_open=True).update(is_open=False)
+        return
+    is_wanted = Q(item__is_set_aside=False, number__lt=F("item__target"))
+    wanted = Slot.objects.filter(is_wanted, batch=batch, is_open=False).exclude(state=SlotState.DONE)
+    Slot.objects.filter(pk__in=wanted.values("pk")).update(is_open=True)

@@ -1,0 +1,330 @@
+"""Votes: submitting, taking back, correcting, passing over. One transaction each; the answer comes after the commit.
+
+A vote lands only in a slot whose lease it names by token. The key, made when the pair is shown, makes a repeated
+submission the same vote; a submission that comes too late is kept beside the votes and never counted.
+"""
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict, dataclass
+
+from django.db import IntegrityError
+from django.db.models import F
+from django.utils import timezone
+
+from annotation.models import (
+    Comment,
+    Guideline,
+    Intent,
+    Item,
+    LateSubmission,
+    RaterKind,
+    Reason,
+    Skip,
+    Slot,
+    SlotState,
+    Vote,
+    VoteRevision,
+)
+from annotation.services import leases
+from annotation.services.guidelines import current_guideline
+from annotation.services.items import could_not_judge, settle
+from core.db import retry_when_busy, write_transaction
+from core.errors import BadInputError, ConflictError, NotFoundError, QuarryError
+from core.models import Project, User
+
+MAX_SECONDS = 3600.0  # a pair left open over lunch is no hour and a half of work
+ANSWER_REASONS = frozenset({Reason.FULL, Reason.EXCEEDS, Reason.CATEGORY, Reason.HALF, Reason.SLIGHT, Reason.OTHER})
+
+
+class LateVoteError(QuarryError):
+    """The lease is no longer the person's: the vote is kept as a late submission and not counted."""
+
+    code, status = "late_vote", 409
+    template = "This pair was no longer yours when the vote arrived. The vote is kept, but it does not count."
+
+
+class AlreadyJudgedError(QuarryError):
+    """The person's vote on the item stands already, from another tab."""
+
+    code, status = "already_judged", 409
+    template = "You have already judged this pair. To change that vote, open your history."
+
+
+class KeyReusedError(QuarryError):
+    """The key belongs to another vote."""
+
+    code, status = "key_reused", 422
+    template = "This vote was already sent with another answer. To change it, open your history."
+
+
+class NothingToUndoError(QuarryError):
+    code, status = "nothing_to_undo", 409
+    template = "There is no vote to take back: none yet, or its batch is closed."
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Both steps as given: `answer` and `code_unclear` only after intent yes."""
+
+    intent: str
+    answer: int | None = None
+    code_unclear: bool = False
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.intent not in Intent.values:
+            raise BadInputError(problem="Step 1 is missing: does the query have code-search intent? (yes, no, unclear)")
+        if self.intent != Intent.YES and (self.answer is not None or self.code_unclear):
+            raise BadInputError(problem="Step 2 only applies when the query has code-search intent.")
+        if self.intent == Intent.YES and (self.answer is None) != self.code_unclear:
+            raise BadInputError(problem="Step 2 is missing: does the code answer the query? (1, 0, or cannot judge)")
+        if self.answer not in (None, 0, 1):
+            raise BadInputError(problem=f"The answer is 1 or 0, not {self.answer}.")
+        if self.reason and (
+            self.reason not in Reason.values or (self.intent == Intent.YES and self.reason not in ANSWER_REASONS)
+        ):
+            raise BadInputError(problem=f"The reason {self.reason} does not go with this vote.")
+
+    def sha256(self, item_id: int, person_id: int) -> str:
+        """Identity of the submission, so that a key can be told to come back with the same content."""
+        payload = json.dumps({"item": item_id, "person": person_id, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(payload.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a submission: the stored vote, and the person's leases after it (the pair on screen first)."""
+
+    vote: Vote
+    is_repeat: bool
+    leases: list[Slot]
+
+
+def submit_vote(
+    *,
+    project: Project,
+    person: User,
+    item_id: int,
+    token: uuid.UUID,
+    key: uuid.UUID,
+    judgement: Judgement,
+    seconds: float = 0.0,
+    guideline_version: int | None = None,
+    ahead: bool = True,
+) -> Receipt:
+    """Stores a vote in the slot leased under `token` and hands out the next pair in the same transaction.
+
+    ahead: also lease a pair in the prefetched lane.
+    Raises KeyReusedError (422) when the key came with something else before; LateVoteError or AlreadyJudgedError (409)
+    when the lease is gone, after keeping what was sent as a LateSubmission.
+    """
+    sha256 = judgement.sha256(item_id, person.pk)
+    try:
+        receipt = _submit(project, person, item_id, token, key, judgement, sha256, seconds, guideline_version, ahead)
+    except IntegrityError:  # the same key in two requests at once: the other one has stored it by now
+        receipt = _repeat(project, person, key, sha256, ahead)
+    if receipt is None:
+        _keep_late(project, person, item_id, key, judgement, seconds)
+    return receipt
+
+
+@retry_when_busy()
+def _submit(
+    project: Project,
+    person: User,
+    item_id: int,
+    token: uuid.UUID,
+    key: uuid.UUID,
+    judgement: Judgement,
+    sha256: str,
+    seconds: float,
+    guideline_version: int | None,
+    ahead: bool,
+) -> Receipt | None:
+    with write_transaction():
+        if repeat := _repeat(project, person, key, sha256, ahead):
+            return repeat
+        slot = _fill_slot(project, person, item_id, token)
+        if slot is None:
+            return None
+        vote = Vote.objects.create(
+            slot_id=slot,
+            item_id=item_id,
+            project=project,
+            person=person,
+            key=key,
+            payload_sha256=sha256,
+            guideline=_guideline(project, guideline_version),
+            seconds=min(max(seconds, 0.0), MAX_SECONDS),
+            rater_kind=RaterKind.SIMULATED if person.is_simulated else RaterKind.HUMAN,
+            **asdict(judgement),
+        )
+        _count_vote(vote)
+        return Receipt(vote, False, leases.fill_lanes(project=project, person=person, ahead=ahead))
+
+
+def _repeat(project: Project, person: User, key: uuid.UUID, sha256: str, ahead: bool) -> Receipt | None:
+    """The receipt of a vote that this key has stored before."""
+    vote = Vote.objects.filter(key=key).first()
+    if vote is None:
+        return None
+    if vote.payload_sha256 != sha256:
+        raise KeyReusedError
+    return Receipt(vote, True, leases.fill_lanes(project=project, person=person, ahead=ahead))
+
+
+def _fill_slot(project: Project, person: User, item_id: int, token: uuid.UUID) -> int | None:
+    """Turns the leased slot into a filled one; None when the lease under this token is gone."""
+    leased = Slot.objects.filter(project=project, item=item_id, person=person, token=token, state=SlotState.LEASED)
+    slot_id = leased.values_list("pk", flat=True).first()
+    filled = leased.update(state=SlotState.DONE, lane=None, token=None, expires_at=None)
+    return slot_id if filled else None
+
+
+def _guideline(project: Project, version: int | None) -> Guideline:
+    """The version that was on the page, else the newest."""
+    shown = project.guidelines.filter(version=version).first() if version is not None else None
+    return shown or current_guideline(project)
+
+
+def _count_vote(vote: Vote) -> None:
+    """Adds the vote to its item and opens what it leaves open. Most votes only cost the counting."""
+    Item.objects.filter(pk=vote.item_id).update(done=F("done") + 1)
+    item = Item.objects.select_related("batch").get(pk=vote.item_id)
+    if could_not_judge(vote) or item.done >= item.target or item.target != item.batch.overlap:
+        settle(item)
+
+
+def _keep_late(
+    project: Project, person: User, item_id: int, key: uuid.UUID, judgement: Judgement, seconds: float
+) -> None:
+    """Keeps what came too late and says so. Raises NotFoundError for an item of another project."""
+    item = project.items.filter(pk=item_id).first()
+    if item is None:
+        raise NotFoundError(what="pair in this project", name=item_id)
+    with write_transaction():
+        LateSubmission.objects.get_or_create(
+            key=key,
+            defaults={"item": item, "person": person, "payload": {**asdict(judgement), "seconds": seconds}},
+        )
+    if item.votes.filter(person=person, retracted_at__isnull=True).exists():
+        raise AlreadyJudgedError
+    raise LateVoteError
+
+
+def last_vote(*, project: Project, person: User) -> Vote | None:
+    """The vote that undo would take back: the newest one that stands, while its batch is open."""
+    vote = (
+        project.votes.filter(person=person, retracted_at__isnull=True)
+        .exclude(rater_kind=RaterKind.IMPORTED)
+        .select_related("slot", "item__batch")
+        .order_by("-id")
+        .first()
+    )
+    return vote if vote is not None and not vote.item.batch.is_closed else None
+
+
+@retry_when_busy()
+def undo(*, project: Project, person: User, ahead: bool = True) -> tuple[Vote, list[Slot]]:
+    """Takes back the person's last vote: its pair is on screen again, the pair that was there is next.
+
+    The pair fetched ahead, never shown, goes back to the queue. Raises NothingToUndoError.
+    """
+    with write_transaction():
+        vote = last_vote(project=project, person=person)
+        if vote is None:
+            raise NothingToUndoError
+        _retract(vote)
+        leases.release_leases(person=person, project=project, lane=leases.PREFETCHED)
+        leases.move_down(project=project, person=person)
+        leases.lease_again(vote.slot, person=person)
+        Item.objects.filter(pk=vote.item_id).update(done=F("done") - 1)
+        settle(Item.objects.select_related("batch").get(pk=vote.item_id))
+        return vote, leases.fill_lanes(project=project, person=person, ahead=ahead)
+
+
+def _retract(vote: Vote) -> None:
+    _remember(vote, VoteRevision.Act.RETRACTION)
+    vote.retracted_at = timezone.now()
+    vote.save(update_fields=["retracted_at"])
+
+
+def _remember(vote: Vote, act: VoteRevision.Act) -> None:
+    VoteRevision.objects.create(
+        vote=vote,
+        act=act,
+        intent=vote.intent,
+        answer=vote.answer,
+        code_unclear=vote.code_unclear,
+        reason=vote.reason,
+    )
+
+
+@retry_when_busy()
+def correct_vote(*, project: Project, person: User, vote_id: int, judgement: Judgement) -> Vote:
+    """Changes an own vote while its batch is open; the old values stay as a VoteRevision.
+
+    The same values change nothing. Raises NotFoundError for a vote that is not the person's and ConflictError once
+    the batch is closed.
+    """
+    with write_transaction():
+        vote = (
+            project.votes.filter(pk=vote_id, person=person, retracted_at__isnull=True)
+            .select_related("item__batch")
+            .first()
+        )
+        if vote is None:
+            raise NotFoundError(what="vote of yours", name=vote_id)
+        if vote.item.batch.is_closed:
+            raise ConflictError(problem=f"The batch {vote.item.batch.name} is closed; its votes cannot change.")
+        if all(getattr(vote, name) == value for name, value in asdict(judgement).items()):
+            return vote
+        _remember(vote, VoteRevision.Act.CORRECTION)
+        for name, value in asdict(judgement).items():
+            setattr(vote, name, value)
+        vote.save(update_fields=list(asdict(judgement)))
+        settle(vote.item)
+        return vote
+
+
+@retry_when_busy()
+def skip(*, project: Project, person: User, token: uuid.UUID, ahead: bool = True) -> list[Slot]:
+    """Passes over the pair leased under `token`: it is not offered to this person again, its slot is free for others.
+
+    A token that is no longer the person's changes nothing (a repeat). Returns the leases after it.
+    """
+    with write_transaction():
+        slot = Slot.objects.filter(project=project, person=person, token=token, state=SlotState.LEASED).first()
+        if slot is not None:
+            Skip.objects.get_or_create(item_id=slot.item_id, person=person)
+            Slot.objects.filter(pk=slot.pk, token=token).update(**leases.FREE)
+        return leases.fill_lanes(project=project, person=person, ahead=ahead)
+
+
+@retry_when_busy()
+def take_back_skips(*, project: Project, person: User) -> int:
+    """Offers the pairs again that the person has passed over and that still want votes; returns how many."""
+    with write_transaction():
+        skipped = Skip.objects.filter(person=person, item__project=project, item__done__lt=F("item__target"))
+        return skipped.delete()[0]
+
+
+@retry_when_busy()
+def add_comment(*, project: Project, person: User, item_id: int, text: str = "", is_flag: bool = False) -> Comment:
+    """A remark on, or a flag for the curator at, an item that the person has or has had in hand.
+
+    Raises NotFoundError for any other item, BadInputError for a remark without text.
+    """
+    text = text.strip()
+    if not text and not is_flag:
+        raise BadInputError(problem="The comment is empty.")
+    if not Slot.objects.filter(project=project, item=item_id, person=person).exists():
+        raise NotFoundError(what="pair of yours", name=item_id)
+    with write_transaction():
+        return Comment.objects.create(item_id=item_id, person=person, text=text[:4000], is_flag=is_flag)
+
+
+# The same door for callers that only judge.
+claim_next = leases.claim_next
