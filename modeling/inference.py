@@ -74,7 +74,7 @@ class Server:
                 ready, _, _ = select.select([self.listener], [], [], 0.5)
                 if ready:
                     self._accept()
-                elif self._is_idle():
+                if self._is_idle():
                     self._last_request = None
                     if self.on_idle:
                         self.on_idle(self.listener)
