@@ -28,3 +28,10 @@ def roles_in(user: User, project: Project) -> set[Role]:
         return set(Role)
     held = Membership.objects.filter(project=project, user=user).values_list("role", flat=True)
     return {Role(role) for role in held}
+
+
+def may_create_projects(user: Any) -> bool:
+    """Administrators, and everybody who is a curator somewhere."""
+    return bool(
+        user.is_authenticated and (user.is_staff or Membership.objects.filter(user=user, role=Role.CURATOR).exists())
+    )

@@ -17,6 +17,12 @@ class User(AbstractUser):
     is_placeholder = models.BooleanField(
         default=False, help_text="A rater known only from imported votes; cannot log in."
     )
+    publishes_votes = models.BooleanField(
+        default=False, help_text="Agreed that their own votes are published, under a pseudonym, in releases to come."
+    )
+    must_change_password = models.BooleanField(
+        default=False, help_text="The password was made by somebody else; the next login asks for an own one."
+    )
 
 
 class Role(models.TextChoices):

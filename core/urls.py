@@ -1,6 +1,23 @@
 """Addresses of the shell and the jobs pages."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from core.views import account, projects, shell
 
 app_name = "core"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("", shell.home, name="home"),
+    path("theme/", shell.set_theme, name="set-theme"),
+    path("login/", account.LoginView.as_view(), name="login"),
+    path("logout/", account.LogoutView.as_view(), name="logout"),
+    path("account/", account.account, name="account"),
+    path("account/password/", account.PasswordView.as_view(), name="password"),
+    path("projects/new/", projects.new_project, name="new_project"),
+    path("p/<slug:slug>/", projects.project_overview, name="project"),
+    path("p/<slug:slug>/settings/", projects.project_settings, name="project_settings"),
+    path("p/<slug:slug>/members/", projects.members, name="members"),
+    path("p/<slug:slug>/members/<str:username>/", projects.member, name="member"),
+    path("p/<slug:slug>/members/<str:username>/remove/", projects.remove_member, name="remove_member"),
+    path("api/schema/", shell.SchemaView.as_view(), name="api_schema"),
+    path("api/docs/", shell.api_docs, name="api_docs"),
+]

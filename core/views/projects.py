@@ -1,0 +1,150 @@
+"""Projects: overview, settings, members."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.access import may_create_projects, project_for, roles_in
+from core.errors import NotAllowedError, QuarryError
+from core.forms import MemberForm, ProjectForm, ProjectSettingsForm, RolesForm
+from core.funnel import segments_of
+from core.menu import WATCHERS
+from core.models import Membership, Project, Role, User
+from core.overview import overview_of, personal_numbers
+from core.services.members import add_member, set_roles
+from core.services.projects import create_project
+
+
+def show_refusal(form: BaseForm, error: QuarryError) -> None:
+    """Puts a refusal on the form, beside the field it names."""
+    field = error.fields.get("field")
+    form.add_error(field if field in form.fields else None, str(error))
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def new_project(request: HttpRequest) -> HttpResponse:
+    """The form for a new project; its maker becomes its curator."""
+    if not may_create_projects(request.user):
+        raise NotAllowedError(needed="curator (of any project) or administrator", project="(new)")
+    form = ProjectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = create_project(**form.cleaned_data, user=request.user)  # type: ignore[arg-type]
+        except QuarryError as error:
+            show_refusal(form, error)
+        else:
+            messages.success(request, f"The project {project} is made. You are its curator.")
+            return redirect("core:project", project.slug)
+    return render(request, "core/new_project.html", {"form": form})
+
+
+@login_required
+@require_safe
+def project_overview(request: HttpRequest, slug: str) -> HttpResponse:
+    """The funnel of the project, what to do next, what is running."""
+    project = project_for(request.user, slug)
+    held = roles_in(request.user, project)  # type: ignore[arg-type]
+    watches = bool(held & WATCHERS)
+    overview = overview_of(project) if watches else None
+    context = {
+        "project": project,
+        "section": "overview",
+        "watches": watches,
+        "curates": Role.CURATOR in held,
+        "overview": overview,
+        "segments": segments_of(overview.stages) if overview else [],
+        "personal": personal_numbers(project, request.user),
+    }
+    return render(request, "core/project.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def project_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """Overlap, extra votes, k-anonymity, encoder, language."""
+    project = project_for(request.user, slug, Role.CURATOR)
+    form = ProjectSettingsForm(request.POST or None, instance=project)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "The settings are saved.")
+        return redirect("core:project_settings", project.slug)
+    shown = Project.objects.get(pk=project.pk)  # a refused form must not change the menu's title
+    return render(request, "core/project_settings.html", {"project": shown, "section": "settings", "form": form})
+
+
+def members_of(project: Project) -> list[dict[str, Any]]:
+    """Every member with the roles held, by name."""
+    people: dict[int, dict[str, Any]] = {}
+    for membership in project.memberships.select_related("user").order_by("user__username", "role"):
+        entry = people.setdefault(
+            membership.user_id, {"user": membership.user, "roles": [], "since": membership.created_at}
+        )
+        entry["roles"].append(Role(membership.role))
+        entry["since"] = min(entry["since"], membership.created_at)
+    return list(people.values())
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def members(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who works here; adding somebody shows a new account's password once, on the answering page only."""
+    project = project_for(request.user, slug, Role.CURATOR)
+    form = MemberForm(request.POST or None)
+    added = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            added = add_member(project=project, **form.cleaned_data)
+        except QuarryError as error:
+            show_refusal(form, error)
+        else:
+            form = MemberForm()
+    context = {"project": project, "section": "members", "form": form, "added": added, "members": members_of(project)}
+    return render(request, "core/members.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """The roles of one member."""
+    project = project_for(request.user, slug, Role.CURATOR)
+    person = get_object_or_404(User.objects.filter(memberships__project=project).distinct(), username=username)
+    held = Membership.objects.filter(project=project, user=person).values_list("role", flat=True)
+    form = RolesForm(request.POST or None, initial={"roles": list(held)})
+    if request.method == "POST" and form.is_valid():
+        try:
+            kept = set_roles(project=project, user=person, roles=form.cleaned_data["roles"])
+        except QuarryError as error:
+            show_refusal(form, error)
+        else:
+            messages.success(
+                request, f"The roles of {person} are saved." if kept else f"{person} is no longer a member."
+            )
+            return redirect("core:members", project.slug)
+    return render(
+        request, "core/member.html", {"project": project, "section": "members", "person": person, "form": form}
+    )
+
+
+@login_required
+@require_POST
+def remove_member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """Takes a person out of the project; their votes stay."""
+    project = project_for(request.user, slug, Role.CURATOR)
+    person = get_object_or_404(User.objects.filter(memberships__project=project).distinct(), username=username)
+    try:
+        set_roles(project=project, user=person, roles=[])
+    except QuarryError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(
+            request, f"{person} is no longer a member. Their votes stay; adding {person} again undoes this."
+        )
+    return redirect("core:members", project.slug)

@@ -1,0 +1,61 @@
+"""The frame around everything: home, theme, API browser."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.permissions import IsAuthenticated
+
+from core.access import may_create_projects, roles_in
+from core.models import Project
+from core.overview import overview_of, personal_numbers
+from core.paging import keyset_page
+
+THEMES = {"light", "dark"}
+YEAR_S = 365 * 24 * 3600
+CARDS_PER_PAGE = 12
+
+
+@login_required
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """The projects of the person, each with where it stands and what comes next."""
+    page = keyset_page(Project.objects.for_user(request.user), request, size=CARDS_PER_PAGE)
+    cards = [
+        {
+            "project": project,
+            "overview": overview_of(project),
+            "roles": sorted(role.label for role in roles_in(request.user, project)),
+            "personal": personal_numbers(project, request.user),
+        }
+        for project in page
+    ]
+    context = {"page": page, "cards": cards, "may_create": may_create_projects(request.user)}
+    return render(request, "core/home.html", context)
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    """Keeps the chosen theme in a cookie; an empty choice follows the system again."""
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
+        target = "/"
+    response = redirect(target)
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=YEAR_S, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
+    else:
+        response.delete_cookie("theme", samesite="Lax")
+    return response
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI description of the API."""
+
+    permission_classes = [IsAuthenticated]
+
+
+api_docs = login_required(SpectacularSwaggerView.as_view(url_name="core:api_schema"))
