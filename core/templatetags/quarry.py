@@ -32,7 +32,7 @@ STATE_CLASSES = {
 @register.filter
 def number(value: Any, digits: int | None = None) -> str:
     """1234567 -> 1,234,567; a float with `digits` decimals (default 3, zeros kept); None and NaN -> undefined."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return UNDEFINED
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
