@@ -7,6 +7,7 @@ ALLOWED_HOSTS         comma-separated; default: this machine only
 CSRF_TRUSTED_ORIGINS  comma-separated origins with scheme, for a proxy in front
 QUARRY_HOME           data folder; default: var/ beside manage.py
 QUARRY_ENCODER        default encoder name or folder; default: minilm
+QUARRY_SOURCE_ROOTS   comma-separated folders whose code pages and the API may read; commands may read any
 QUARRY_HTTPS          1 when served over https: secure cookies, HSTS
 DEBUG                 1 for development only
 """
@@ -28,6 +29,7 @@ QUARRY_HOME.mkdir(parents=True, exist_ok=True)
 QUARRY_ENCODER = env.str("QUARRY_ENCODER", "minilm")
 # By name, so that the shared kernel imports no model library (core/encoding.py).
 ENCODER_LOADER = "modeling.ml.encoders.load_encoder"
+SOURCE_ROOTS = env.list("QUARRY_SOURCE_ROOTS", default=[])
 DEBUG = env.bool("DEBUG", False)
 MIN_SECRET_KEY_CHARS = 32
 
@@ -220,7 +222,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- jobs (config/celery.py reads CELERY_*) ---------------------------------------------------------
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05} if not REDIS_URL else {"visibility_timeout": 3600}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -249,6 +251,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {name: {"level": "WARNING"} for name in ("celery", "kombu", "amqp")},  # core.jobs tells of jobs
 }
 
 TESTING = "pytest" in sys.modules

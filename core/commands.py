@@ -25,7 +25,10 @@ class Report:
     def text(self) -> str:
         """The report for people; numbers get thousands separators, labels are aligned."""
         width = max((len(label) for label, _ in self.lines), default=0)
-        rows = [f"  {label.ljust(width)}  {f'{value:,}' if isinstance(value, int) else value}" for label, value in self.lines]
+        rows = [
+            f"  {label.ljust(width)}  {f'{value:,}' if isinstance(value, int) else value}"
+            for label, value in self.lines
+        ]
         return "\n".join([self.title, *rows, *self.notes])
 
 
@@ -56,12 +59,16 @@ class QuarryCommand(BaseCommand):
             sys.exit(1)
         else:
             self.stdout.write(
-                json.dumps(report.data, indent=2, ensure_ascii=False, default=str) if options["as_json"] else report.text()
+                json.dumps(report.data, indent=2, ensure_ascii=False, default=str)
+                if options["as_json"]
+                else report.text()
             )
 
     def _refuse(self, error: QuarryError, *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps({"error": str(error), "code": error.code, "fields": error.fields}, default=str))
+            self.stdout.write(
+                json.dumps({"error": str(error), "code": error.code, "fields": error.fields}, default=str)
+            )
         self.stderr.write(f"error: {error}")
         sys.exit(2)
 
@@ -76,6 +83,10 @@ class QuarryCommand(BaseCommand):
     def work(self, *, kind: str, title: str, project: Project | None, params: dict[str, Any], detach: bool) -> Job:
         """Makes the job and, unless detached, runs it here with a progress line on standard error."""
         job = create_job(kind=kind, title=title, params=params, project=project, inline=not detach)
+        return self.follow(job, detach=detach)
+
+    def follow(self, job: Job, *, detach: bool) -> Job:
+        """Runs a job that a `start_...` service made (with `inline=not detach`) here; detached, says where it is."""
         if detach:
             self.stderr.write(f"job {job.pk} queued; `manage.py jobs` shows it")
             return job

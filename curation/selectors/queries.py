@@ -1,0 +1,210 @@
+"""Reads of search logs, queries, verdicts and rule sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from core.errors import QuarryError
+from core.models import Project
+from curation.intent import DEFAULT_RULE_SET, LANGUAGE_CATEGORY, missing_language_form
+from curation.models import LogImport, Query, QueryUser, RuleHit, RuleSet, Verdict
+from curation.privacy import mask
+from curation.services.rule_sets import install_shipped_rule_sets, profile_of
+
+VERDICTS = ("accepted", "rejected", "unjudged", "quarantined")
+MAX_SEARCH_CHARS = 200
+
+
+class BadFilterError(QuarryError):
+    """A filter that does not exist, or a value that it does not take."""
+
+    code, status = "bad_filter", 400
+    template = "The filter {name} does not take {value!r}. {known}"
+
+
+@dataclass(frozen=True)
+class QueryFilter:
+    """What a list of queries is narrowed to; empty fields ask nothing."""
+
+    verdict: str = ""
+    rule: str = ""
+    category: str = ""
+    reason: str = ""
+    text: str = ""
+    log: int | None = None
+
+    @classmethod
+    def parse(cls, params: Mapping[str, str]) -> "QueryFilter":
+        """Reads the known filters; raises BadFilterError for a value that makes no sense."""
+        given = {field.name: str(params.get(field.name, "")).strip() for field in fields(cls)}
+        if given["verdict"] and given["verdict"] not in VERDICTS:
+            raise BadFilterError(name="verdict", value=given["verdict"][:60], known=f"It takes {', '.join(VERDICTS)}.")
+        if "\0" in "".join(given.values()) or len(given["text"]) > MAX_SEARCH_CHARS:
+            raise BadFilterError(name="text", value="that text", known=f"At most {MAX_SEARCH_CHARS} characters.")
+        log = given.pop("log")
+        if log and not (log.isascii() and log.isdigit() and len(log) < 19):
+            raise BadFilterError(name="log", value=log[:60], known="It takes the number of an import.")
+        return cls(**given, log=int(log) if log else None)  # type: ignore[arg-type]
+
+    def as_params(self) -> dict[str, str]:
+        """The filters in use, as parameters of an address."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: str(value) for name, value in values.items() if value}
+
+
+def current_rule_set(project: Project) -> RuleSet:
+    """The rule set that the project adopted, else the shipped `cosqa-strict`."""
+    adopted = project.rule_sets.filter(is_adopted=True).order_by("-id").first()
+    return adopted or next(found for found in install_shipped_rule_sets() if found.name == DEFAULT_RULE_SET)
+
+
+def rule_sets(project: Project) -> QuerySet[RuleSet]:
+    """The rule sets a project may use: the shipped ones and its own, newest version first."""
+    install_shipped_rule_sets()
+    return RuleSet.objects.filter(Q(project=None) | Q(project=project)).order_by("name", "-version")
+
+
+def proposable_queries(project: Project, rule_set: RuleSet | None = None) -> QuerySet[Query]:
+    """Queries that may become pairs: accepted by the rule set, not quarantined, asked by enough people."""
+    verdicts = Verdict.objects.filter(query=OuterRef("pk"), rule_set=rule_set or current_rule_set(project), has_intent=True)
+    rows = Query.objects.filter(Exists(verdicts), project=project, quarantine_reason="")
+    return _asked_by_enough(rows, project.k_anonymity).order_by("content_hash")
+
+
+def withheld_count(project: Project, rule_set: RuleSet) -> int:
+    """Accepted queries that too few people asked (k-anonymity)."""
+    accepted = project.queries.filter(quarantine_reason="", verdicts__rule_set=rule_set, verdicts__has_intent=True)
+    return accepted.count() - proposable_queries(project, rule_set).count()
+
+
+def _asked_by_enough(rows: QuerySet[Query], k: int) -> QuerySet[Query]:
+    """k-anonymity: distinct people where the log names people, else the number of times."""
+    if k <= 1:
+        return rows
+    crowded = QueryUser.objects.values("query").annotate(people=Count("id")).filter(people__gte=k).values("query")
+    any_asker = QueryUser.objects.filter(query=OuterRef("pk"))
+    return rows.filter(Q(pk__in=crowded) | (Q(n_seen__gte=k) & ~Exists(any_asker)))
+
+
+def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> QuerySet[Query]:
+    """The project's queries under a filter. A text search never looks into quarantined queries."""
+    rows = Query.objects.filter(project=project)
+    verdicts = Verdict.objects.filter(query=OuterRef("pk"), rule_set=rule_set)
+    if wanted.verdict == "quarantined":
+        rows = rows.exclude(quarantine_reason="")
+    elif wanted.verdict:
+        rows = rows.filter(quarantine_reason="")
+        judged = Exists(verdicts.filter(has_intent=wanted.verdict == "accepted"))
+        rows = rows.filter(~Exists(verdicts) if wanted.verdict == "unjudged" else judged)
+    if wanted.reason:
+        rows = rows.filter(quarantine_reason=wanted.reason)
+    if wanted.rule or wanted.category:
+        rows = rows.filter(Exists(verdicts.filter(**_hit_lookup(project, rule_set, wanted))), quarantine_reason="")
+    if wanted.text:
+        rows = rows.filter(text__icontains=wanted.text, quarantine_reason="")
+    if wanted.log is not None:
+        rows = rows.filter(counts__log_import_id=wanted.log)
+    return rows
+
+
+def _hit_lookup(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> dict[str, Any]:
+    if wanted.rule:
+        return {"hits__rule": wanted.rule}
+    return {"hits__rule__in": forms_of_category(project, rule_set, wanted.category)}
+
+
+def forms_of_category(project: Project, rule_set: RuleSet, category: str) -> list[str]:
+    """Printed forms of the rules of a category."""
+    if category == LANGUAGE_CATEGORY:
+        return [missing_language_form(project.language)]
+    return [rule.form for rule in profile_of(rule_set).rules if rule.category == category]
+
+
+def shown_text(query: Query) -> str:
+    """The text as anyone may see it: private parts of a quarantined query are masked."""
+    return mask(query.text) if query.quarantine_reason else query.text
+
+
+@dataclass(frozen=True)
+class RuleCounts:
+    """How a project's queries stand under a rule set. quarantined + accepted + rejected + unjudged = queries."""
+
+    queries: int
+    quarantined: int
+    accepted: int
+    rejected: int
+    unjudged: int
+    withheld: int
+    by_rule: dict[str, int]
+    by_category: dict[str, int]
+
+    def as_data(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def rule_counts(project: Project, rule_set: RuleSet) -> RuleCounts:
+    """Counts for the rules and queries pages; `withheld` are among the accepted."""
+    queries = project.queries.count()
+    quarantined = project.queries.exclude(quarantine_reason="").count()
+    open_verdicts = Verdict.objects.filter(rule_set=rule_set, query__project=project, query__quarantine_reason="")
+    judged = dict(open_verdicts.values_list("has_intent").annotate(n=Count("id")).order_by())
+    accepted, rejected = judged.get(True, 0), judged.get(False, 0)
+    return RuleCounts(
+        queries=queries,
+        quarantined=quarantined,
+        accepted=accepted,
+        rejected=rejected,
+        unjudged=queries - quarantined - accepted - rejected,
+        withheld=withheld_count(project, rule_set) if project.k_anonymity > 1 else 0,
+        by_rule=_hits_by_rule(open_verdicts),
+        by_category=_hits_by_category(project, rule_set, open_verdicts),
+    )
+
+
+def _hits_by_rule(verdicts: QuerySet[Verdict]) -> dict[str, int]:
+    hits = RuleHit.objects.filter(verdict__in=verdicts)
+    return dict(hits.values_list("rule").annotate(n=Count("id")).order_by("-n", "rule"))
+
+
+def _hits_by_category(project: Project, rule_set: RuleSet, verdicts: QuerySet[Verdict]) -> dict[str, int]:
+    """Queries with at least one hit in the category: a query may count in several."""
+    counts = {}
+    for category in (*profile_of(rule_set).categories, LANGUAGE_CATEGORY):
+        hits = RuleHit.objects.filter(verdict__in=verdicts, rule__in=forms_of_category(project, rule_set, category))
+        counts[category] = hits.values("verdict").distinct().count()
+    return counts
+
+
+def quarantine_counts(project: Project) -> dict[str, int]:
+    """Distinct queries held back by privacy, by reason."""
+    rows = project.queries.exclude(quarantine_reason="").values_list("quarantine_reason")
+    return dict(rows.annotate(n=Count("id")).order_by("-n", "quarantine_reason"))
+
+
+def import_report(log_import: LogImport) -> dict[str, Any]:
+    """The numbers of an import: read = new + known + bad."""
+    in_log = Query.objects.filter(counts__log_import=log_import)
+    return {
+        "log_import": log_import.pk,
+        "name": log_import.name,
+        "format": log_import.format,
+        "column": log_import.column,
+        "sha256": log_import.sha256,
+        "complete": log_import.is_complete,
+        "already_imported": False,
+        "read": log_import.n_read,
+        "new": log_import.n_new,
+        "known": log_import.n_known,
+        "bad": log_import.n_bad,
+        "bad_reasons": log_import.bad_reasons,
+        "distinct": in_log.count(),
+        "quarantined": in_log.exclude(quarantine_reason="").count(),
+    }
+
+
+def second_import_report(log_import: LogImport) -> dict[str, Any]:
+    """The numbers of a second import of the same file: it adds nothing."""
+    known = log_import.n_new + log_import.n_known
+    return {**import_report(log_import), "already_imported": True, "new": 0, "known": known}

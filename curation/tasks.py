@@ -1,0 +1,22 @@
+"""Kinds of jobs of the curation stage. Each gets ids, calls one service, and may be run again after a crash."""
+
+from typing import Any
+
+from core.jobs import RunningJob, job_kind
+from curation.models import CandidateRun, CodeSource
+
+
+@job_kind("curation.ingest_code")
+def ingest_code_job(run: RunningJob, *, code_source_id: int, spec: str, name: str = "") -> dict[str, Any]:
+    """Reads a code source."""
+    from curation.services.code import ingest_code
+
+    return ingest_code(run=run, code_source=CodeSource.objects.get(pk=code_source_id), spec=spec, name=name)
+
+
+@job_kind("curation.propose_pairs", queue="gpu")
+def propose_pairs_job(run: RunningJob, *, candidate_run_id: int) -> dict[str, Any]:
+    """Runs a candidate run."""
+    from curation.services.candidates import propose_pairs
+
+    return propose_pairs(run=run, candidate_run=CandidateRun.objects.get(pk=candidate_run_id))
