@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404
 
 from core.errors import NotAllowedError
-from core.models import Membership, Project, Role, User
+from core.models import Job, Membership, Project, Role, User
 
 
 def project_for(user: Any, slug: str, *roles: Role) -> Project:
@@ -35,3 +35,10 @@ def may_create_projects(user: Any) -> bool:
     return bool(
         user.is_authenticated and (user.is_staff or Membership.objects.filter(user=user, role=Role.CURATOR).exists())
     )
+
+
+def may_manage_job(user: Any, job: Job) -> bool:
+    """Cancel and retry: curators of the job's project, and whoever started it."""
+    if user.is_superuser or job.created_by_id == user.pk:
+        return True
+    return job.project is not None and Role.CURATOR in roles_in(user, job.project)

@@ -1,5 +1,13 @@
 """Addresses of the API, below /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from core import api_jobs
+
+urlpatterns: list[URLPattern] = [
+    path("jobs/", api_jobs.JobsApi.as_view(), name="api_jobs"),
+    path("jobs/<int:pk>/", api_jobs.JobApi.as_view(), name="api_job"),
+    path("jobs/<int:pk>/cancel/", api_jobs.JobCancelApi.as_view(), name="api_job_cancel"),
+    path("jobs/<int:pk>/retry/", api_jobs.JobRetryApi.as_view(), name="api_job_retry"),
+    path("projects/<slug:slug>/jobs/", api_jobs.ProjectJobsApi.as_view(), name="api_project_jobs"),
+]

@@ -290,6 +290,8 @@ def retry_job(*, job: Job) -> Job:
 
 def claim(job_id: int, *, even_if_put_off: bool = False) -> RunningJob | None:
     """Takes a queued job for this worker, or None if somebody else has it, it is over, or its time has not come."""
+    if _refusing.is_set():
+        return None
     token = uuid.uuid4().hex
     now = timezone.now()
     rows = Job.objects.filter(state=JobState.QUEUED) if even_if_put_off else Job.objects.ready()
@@ -351,6 +353,7 @@ def backoff_s(attempt: int) -> float:
 
 _running: dict[str, RunningJob] = {}
 _running_lock = threading.Lock()
+_refusing = threading.Event()
 
 
 def run_claimed(run: RunningJob) -> None:
@@ -376,9 +379,6 @@ def _run(run: RunningJob) -> dict[str, Any]:
     job = Job.objects.get(pk=run.job_id)
     try:
         result = find_kind(job.kind).function(run, **job.params)
-        run.beat()
-        if run._stop != INTERRUPTED:  # it finished before it noticed: so much the better
-            run.check()
     except JobFencedError:
         logger.warning("job %s was taken over by another worker; this run stops", run.job_id)
         return {}
@@ -504,6 +504,17 @@ def run_inline(job: Job, *, on_progress: OnProgress | None = None) -> Job:
 
 
 # --- stopping a worker -------------------------------------------------------------------------------------------
+
+
+def refuse_new_jobs() -> None:
+    """From now on this process claims no job."""
+    _refusing.set()
+
+
+def running_jobs() -> list[int]:
+    """Ids of the jobs that this process runs just now."""
+    with _running_lock:
+        return sorted(run.job_id for run in _running.values())
 
 
 def interrupt_running_jobs() -> int:

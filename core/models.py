@@ -1,5 +1,6 @@
 """People, projects, memberships and jobs: what every other room stands on."""
 
+import json
 import secrets
 
 from django.conf import settings
@@ -175,6 +176,18 @@ class Job(models.Model):
         if self.state == JobState.DONE:
             return 100
         return min(100, int(100 * self.progress_done / self.progress_total)) if self.progress_total else 0
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last attempt ran, or has run so far; None if it never started."""
+        if self.started_at is None or self.state == JobState.QUEUED:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    @property
+    def result_text(self) -> str:
+        """The report as indented JSON."""
+        return json.dumps(self.result, indent=2, ensure_ascii=False)
 
 
 class WorkerBeat(models.Model):

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from core.views import account, projects, shell
+from core.views import account, health, jobs, projects, shell
 
 app_name = "core"
 urlpatterns: list[URLPattern] = [
@@ -12,6 +12,14 @@ urlpatterns: list[URLPattern] = [
     path("logout/", account.LogoutView.as_view(), name="logout"),
     path("account/", account.account, name="account"),
     path("account/password/", account.PasswordView.as_view(), name="password"),
+    path("health/", health.health, name="health"),
+    path("workers/notice/", jobs.worker_banner, name="worker_banner"),
+    path("jobs/", jobs.all_jobs, name="all_jobs"),
+    path("jobs/<int:pk>/", jobs.job, name="job"),
+    path("jobs/<int:pk>/card/", jobs.job_card, name="job_card"),
+    path("jobs/<int:pk>/cancel/", jobs.job_cancel, name="job_cancel"),
+    path("jobs/<int:pk>/retry/", jobs.job_retry, name="job_retry"),
+    path("p/<slug:slug>/jobs/", jobs.jobs, name="jobs"),
     path("projects/new/", projects.new_project, name="new_project"),
     path("p/<slug:slug>/", projects.project_overview, name="project"),
     path("p/<slug:slug>/settings/", projects.project_settings, name="project_settings"),
