@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from celery import Celery
+from celery import Celery, current_app
 from django.conf import settings
 from django.db import Error as DatabaseTrouble
 from django.db import close_old_connections, connection
@@ -235,10 +235,8 @@ def run_worker(*, queues: Sequence[str], threads: int | None = None) -> None:
     """Runs a Celery worker in this process until it is told to stop."""
     from celery.platforms import SecurityWarning
 
-    from config.celery import app
-
     warnings.filterwarnings("ignore", category=SecurityWarning)  # root in a container; messages are JSON only
-    worker = app.Worker(
+    worker = current_app.Worker(
         queues=list(queues),
         concurrency=threads or settings.CELERY_WORKER_CONCURRENCY,
         pool="threads",
