@@ -77,7 +77,7 @@ class BestMatch(models.Model):
     class Meta:
         verbose_name_plural = "best matches"
         constraints = [models.UniqueConstraint(fields=["run", "query"], name="best_match_once_per_run")]
-        indexes = [models.Index(fields=["run", "outcome", "id"], name="best_match_browse")]
+        indexes = [models.Index(fields=["run", "outcome", "-score", "-id"], name="best_match_browse")]
 
 
 class Candidate(models.Model):

@@ -26,6 +26,14 @@ def pairs_to_open(project: Project, run: CandidateRun | None = None) -> QuerySet
     )
 
 
+def shown_pairs(project: Project, run: CandidateRun | None = None) -> QuerySet[Pair]:
+    """Pairs with their texts, of one run if given; a pair with something quarantined is left out."""
+    pairs = Pair.objects.filter(project=project, query__quarantine_reason="", code__quarantine_reason="")
+    if run is not None:
+        pairs = pairs.filter(Exists(Candidate.objects.filter(pair=OuterRef("pk"), run=run)))
+    return pairs.select_related("query", "code")
+
+
 def summary(run: CandidateRun) -> dict[str, Any]:
     """The numbers of a run, as its job's result, the API and the command show them."""
     return {

@@ -21,6 +21,7 @@ from curation.assignment import POLICIES, Assignment, Match, assign
 from curation.models import BestMatch, Candidate, CandidateRun, Outcome, Pair
 from curation.selectors.candidates import summary
 from curation.selectors.code import proposable_codes
+from curation.selectors.queries import current_rule_set, proposable_queries
 from curation.text_views import VIEWS, code_text
 
 PROPOSE_PAIRS = "curation.propose_pairs"
@@ -49,8 +50,6 @@ def start_propose_pairs(
     inline: bool = False,
 ) -> tuple[CandidateRun, Job]:
     """Checks the settings and that there is something to pair, and queues a candidate run on the gpu queue."""
-    from curation.selectors import current_rule_set, proposable_queries
-
     name = encoder.strip() or project.encoder or settings.QUARRY_ENCODER
     _check_settings(name, threshold, cap, policy, text_view)
     rule_set = current_rule_set(project)
@@ -102,8 +101,6 @@ def propose_pairs(*, run: RunningJob, candidate_run: CandidateRun) -> dict[str, 
     Given stored vectors the candidates depend on nothing but queries, codes and settings: both are taken in the order
     of their content hashes, scores are exact (core.index), ties go to the smaller hash.
     """
-    from curation.selectors import proposable_queries
-
     if candidate_run.is_complete:
         return summary(candidate_run)
     run.progress(0, 0, "reading queries and codes")

@@ -1,0 +1,1 @@
+"""API of the curation stage: the same services as the pages."""
