@@ -1,4 +1,4 @@
-"""Runs `python -m modeling.ml ...` as a process of its own: its memory is freed, and its crash stays inside."""
+"""Runs a model program as a process of its own: its memory is freed, and its crash stays inside."""
 
 import contextlib
 import signal
@@ -25,47 +25,70 @@ class ModelProcessError(QuarryError):
     template = "{problem}"
 
 
-def run_ml(arguments: Sequence[str], *, log: Path, tick: Callable[[], None]) -> str:
-    """Runs the model library's command line and returns what it printed.
+def run_module(
+    module: str, arguments: Sequence[str], *, log: Path, tick: Callable[[list[str]], None] = lambda lines: None
+) -> list[str]:
+    """Runs `python -m MODULE ARGUMENTS` and returns the lines that it printed.
 
-    Its messages are appended to `log`. `tick` is called a few times a second; when it raises (a cancelled job), the
-    process and its children are ended before the exception goes on. Raises ModelProcessError with the process's own
-    one-line reason when it fails.
+    Its messages are appended to `log`. A few times a second `tick` gets the lines printed since; when it raises (a
+    cancelled job), the process and its children are ended before the exception goes on. Raises ModelProcessError with
+    the process's own one-line reason when it fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile() as output, log.open("ab") as messages:
+    with tempfile.NamedTemporaryFile() as output, log.open("ab") as messages:
+        printed = Printed(Path(output.name))
         start = messages.tell()
         process = spawn_with_parent(
-            [sys.executable, "-m", "modeling.ml", *arguments],
-            cwd=settings.BASE_DIR,
-            stdout=output,
-            stderr=messages,
+            [sys.executable, "-m", module, *arguments], cwd=settings.BASE_DIR, stdout=output, stderr=messages
         )
         try:
-            _wait(process, tick)
+            while process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=POLL_S)
+                tick(printed.new_lines())
         finally:
-            end_group(process, grace_s=STOP_WAIT_S)
+            if process.poll() is None:
+                end_group(process, grace_s=STOP_WAIT_S)
         if process.returncode != 0:
             raise ModelProcessError(problem=_reason(log, start, process.returncode))
-        return _text(output)
+        printed.new_lines()
+        return printed.lines
 
 
-def _wait(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> None:
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=POLL_S)
-        tick()
-        if process.returncode is not None:
-            return
+class Printed:
+    """The whole lines of a growing file; one that was cut short (a resumed run) is read from its start again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[str] = []
+        self._place = 0
+
+    def new_lines(self) -> list[str]:
+        """Lines that were completed since the last call."""
+        if not self.path.exists():
+            return []
+        if self.path.stat().st_size < self._place:
+            self._place = 0
+        with self.path.open("rb") as file:
+            new = _whole_lines(file, self._place)
+        self._place += sum(len(line) for line in new)
+        texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in new]
+        self.lines += texts
+        return texts
+
+
+def _whole_lines(file: IO[bytes], place: int) -> list[bytes]:
+    file.seek(place)
+    return [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _reason(log: Path, start: int, returncode: int) -> str:
     """The last line the process wrote in this run, or what its exit status means."""
+    if returncode < 0:
+        return _killed(-returncode)
     with log.open("rb") as file:
         file.seek(start)
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    if returncode < 0:
-        return _killed(-returncode)
     last = lines[-1] if lines else f"The model process ended with status {returncode} and said nothing."
     return last.removeprefix("error: ")[:1000]
 
@@ -73,8 +96,3 @@ def _reason(log: Path, start: int, returncode: int) -> str:
 def _killed(number: int) -> str:
     hint = " The machine may be out of memory: try a smaller batch." if number == signal.SIGKILL else ""
     return f"The model process was ended by signal {number} ({signal.Signals(number).name}).{hint}"
-
-
-def _text(output: IO[bytes]) -> str:
-    output.seek(0)
-    return output.read().decode("utf-8", "replace")

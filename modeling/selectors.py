@@ -13,11 +13,14 @@ from django.db.models import Count, Max, Prefetch, QuerySet
 from core.errors import NotFoundError
 from core.models import Job, JobState, Project
 from curation.selectors import proposable_codes
+from modeling.ml.errors import UnknownEncoderError
 from modeling.models import CodeIndex, Evaluation, TrainingRun
 
 RUN_PREFIX = "run:"
+CHECKPOINTS_FOLDER = "checkpoints/"
 MAX_CURVE_POINTS = 300
 _NOT_A_METRIC = {"step", "epoch", "time", "total"}
+_SHARES = ("mrr", "accuracy", "f1", "auc")
 
 
 def training_runs(project: Project) -> QuerySet[TrainingRun]:
@@ -34,6 +37,11 @@ def run_folder(run: TrainingRun) -> Path:
 def checkpoint_folder(run: TrainingRun) -> Path:
     """Where the run's checkpoint stands, or will."""
     return run_folder(run) / "checkpoint"
+
+
+def checkpoint_name(run: TrainingRun) -> str:
+    """The checkpoint's folder relative to QUARRY_HOME: what stands in a project's `encoder`."""
+    return f"{run.path}/checkpoint"
 
 
 def is_trained(run: TrainingRun) -> bool:
@@ -94,6 +102,45 @@ def log_tail(run: TrainingRun, *, lines: int = 12) -> str:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """Curves that share a pair of axes."""
+
+    title: str
+    ylabel: str
+    series: list[dict[str, Any]]
+
+
+def charts(run: TrainingRun) -> list[Chart]:
+    """The run's curves as charts: losses first, then shares such as MRR and accuracy, then speed."""
+    found = curves(metric_rows(run))
+    groups = [
+        ("Loss", "loss", [name for name in found if "loss" in name]),
+        ("Figures on the dev split", "share", [name for name in found if name.endswith(_SHARES)]),
+        ("Learning rate", "rate", [name for name in found if name == "learning_rate"]),
+        ("Speed", "pairs a second", [name for name in found if name == "pairs_per_s"]),
+    ]
+    return [
+        Chart(title, ylabel, [{"name": name.replace("_", " "), "points": found[name]} for name in names])
+        for title, ylabel, names in groups
+        if names
+    ]
+
+
+def usable_releases(project: Project) -> QuerySet[Any]:
+    """Releases whose files stand: drafts and published ones, newest first."""
+    return project.releases.filter(state__in=["draft", "published"]).order_by("-id")
+
+
+def find_release(project: Project, name: str) -> Any:
+    """The usable release of this name; raises NotFoundError with those there are."""
+    release = usable_releases(project).filter(name=name.removeprefix(f"{project.slug}/")).first()
+    if release is None:
+        known = ", ".join(usable_releases(project).values_list("name", flat=True)[:10]) or "none yet"
+        raise NotFoundError(what="usable release", name=f"{name} (there are: {known})")
+    return release
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """Something that can encode: an encoder by name, or a trained run of the project."""
 
@@ -104,11 +151,12 @@ class Checkpoint:
 
 
 def checkpoints(project: Project) -> list[Checkpoint]:
-    """What this project can search and be evaluated with: its encoders, then its trained runs, newest first."""
-    names = dict.fromkeys([project.encoder or settings.QUARRY_ENCODER, settings.QUARRY_ENCODER, "minilm"])
-    encoders = [_encoder_choice(name) for name in names if not name.startswith("checkpoints/")]
-    trained = [run for run in project.training_runs.select_related("job") if is_trained(run)]
-    return [*encoders, *(_run_choice(run) for run in trained)]
+    """What this project can search with and measure: its own encoder, the other encoders, trained runs newest first."""
+    names = dict.fromkeys([project.encoder, settings.QUARRY_ENCODER, "minilm"])
+    encoders = [_encoder_choice(name) for name in names if name and not name.startswith(CHECKPOINTS_FOLDER)]
+    trained = [run for run in project.training_runs.select_related("job", "release") if is_trained(run)]
+    known = [*encoders, *(_run_choice(run) for run in trained)]
+    return sorted(known, key=lambda one: one.run is None or checkpoint_name(one.run) != project.encoder)
 
 
 def find_checkpoint(project: Project, key: str) -> Checkpoint:
@@ -120,6 +168,30 @@ def find_checkpoint(project: Project, key: str) -> Checkpoint:
         if checkpoint.key == key:
             return checkpoint
     raise NotFoundError(what="checkpoint", name=f"{key} (there are: {', '.join(one.key for one in known)})")
+
+
+def encoder_location(project: Project, name: str) -> str:
+    """What load_encoder takes for a checkpoint's key, an encoder's name or a folder.
+
+    Raises NotFoundError for a run that is not there, UnknownEncoderError for a folder that is not there; whether a hub
+    name exists is known only when it is loaded.
+    """
+    for checkpoint in checkpoints(project):
+        if checkpoint.key == name:
+            return checkpoint.location
+    if name.startswith(RUN_PREFIX):
+        return find_checkpoint(project, name).location
+    if name.startswith(("/", ".", "~")) and not Path(name).expanduser().is_dir():
+        raise UnknownEncoderError(
+            name=name, problem="there is no such folder. Use minilm, codebert, a folder or a hub name."
+        )
+    return name
+
+
+def split_sizes(release: Any) -> dict[str, dict[str, int]]:
+    """Split -> {"pairs", "ones"} from the release's statistics; empty where it has none."""
+    sizes: dict[str, dict[str, int]] = release.stats.get("splits", {})
+    return sizes
 
 
 def _encoder_choice(name: str) -> Checkpoint:

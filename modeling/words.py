@@ -6,8 +6,10 @@ _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Words that every query or function has say nothing about a match.
 _EVERYWHERE = frozenset(
-    "a an and are as at be by can def do does for from get has have how i if in into is it its me my not of on or "
-    "return self so that the then there this to use using was what when where which with without you".split()
+    _WORD.findall(
+        """a an and are as at be by can def do does for from get has have how i if in into is it its me my not of on or
+        return self so that the then there this to use using was what when where which with without you"""
+    )
 )
 
 

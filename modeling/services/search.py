@@ -5,19 +5,20 @@ from typing import Any
 
 from django.utils import timezone
 
+from annotation.selectors.labels import labels_of_query
 from core.db import write_transaction
 from core.errors import BadInputError, ConflictError
 from core.jobs import RunningJob, create_job
 from core.models import Job, Project
+from core.text import normalise_query, query_hash
 from curation.selectors import proposable_codes
 from modeling.inference_client import ask
 from modeling.models import CodeIndex
-from modeling.selectors import Checkpoint, code_base_size, find_checkpoint, index_state, judged_labels
+from modeling.selectors import Checkpoint, code_base_size, find_checkpoint, index_state
 from modeling.words import common_words
 
 MAX_QUERY_CHARS = 2_000
 MAX_TOP = 200
-ENCODE_CHUNK = 256
 
 
 class NoIndexError(ConflictError):
@@ -82,7 +83,7 @@ def search(*, project: Project, query: str, checkpoint: Checkpoint, top: int = 1
 def _results(project: Project, query: str, ranked: list[tuple[int, float]]) -> list[SearchResult]:
     ids = [code_id for code_id, _ in ranked]
     codes = proposable_codes(project).prefetch_related("occurrences").in_bulk(ids)
-    labels = judged_labels(project, query, ids)
+    labels = labels_of_query(project, query_hash=query_hash(normalise_query(query)), code_ids=ids)
     return [
         SearchResult(
             rank=rank,
@@ -127,15 +128,17 @@ def start_index(*, project: Project, checkpoint: Checkpoint, user: Any = None) -
 
 def build_index(*, run: RunningJob, index_id: int) -> dict[str, Any]:
     """Encodes the functions that have no stored vector yet and writes the index; the old one serves until then."""
-    from modeling.code_index import remove_other_indexes, write_index
+    from modeling.code_index import remove_index, write_index
 
     index = CodeIndex.objects.select_related("project").get(pk=index_id)
     checkpoint = find_checkpoint(index.project, index.checkpoint)
     built = write_index(
-        index.project, checkpoint.location, progress=lambda done, total: run.progress(done, total, "encoding functions")
+        index.project,
+        checkpoint.location,
+        progress=lambda done, total: run.progress(done, total, "encoding functions"),
     )
     CodeIndex.objects.filter(pk=index.pk).update(
         path=built.path, n_codes=built.n_codes, last_code_id=built.last_code_id, built_at=timezone.now()
     )
-    remove_other_indexes(keep=built.path)
-    return {"n_codes": built.n_codes, "n_encoded": built.n_encoded, "checkpoint": index.checkpoint}
+    remove_index(index.path)
+    return {"n_codes": built.n_codes, "checkpoint": index.checkpoint}

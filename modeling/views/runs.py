@@ -20,7 +20,7 @@ from modeling.comparisons import comparisons, key_figures
 from modeling.forms import RunForm
 from modeling.models import TrainingRun
 from modeling.services import runs as services
-from modeling.services.checkpoints import zip_checkpoint
+from modeling.services.checkpoints import use_as_encoder, zip_checkpoint
 
 # Annotators stay blind to labels and models until their votes are in.
 WATCHERS = (Role.ADJUDICATOR, Role.READER)
@@ -111,7 +111,7 @@ def run_resume(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 def run_use(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Makes the run's checkpoint the project's encoder."""
     project, run = _project_and_run(request, slug, name, Role.CURATOR)
-    services.use_as_encoder(run=run)
+    use_as_encoder(run=run)
     messages.success(request, f"{run.name} is now the encoder of {project}. The next candidate run will use it.")
     return redirect("modeling:run", slug, name)
 
