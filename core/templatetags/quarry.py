@@ -115,7 +115,7 @@ def state_tag(state: str) -> SafeString:
     )
 
 
-@register.inclusion_tag("components/job_card.html", takes_context=True)
+@register.inclusion_tag("core/_job_card.html", takes_context=True)
 def job_card(context: Context, job: Job) -> dict[str, Any]:
     """A job with live progress (htmx asks every second), its error in plain words, and its cancel button."""
     return {"job": job, "request": context.get("request"), "csrf_token": context.get("csrf_token")}

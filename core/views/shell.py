@@ -1,5 +1,7 @@
 """The frame around everything: home, theme, API browser."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +12,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
 from core.access import may_create_projects, roles_in
+from core.menu import WATCHERS
 from core.models import Project
 from core.overview import overview_of, personal_numbers
 from core.paging import keyset_page
@@ -24,17 +27,19 @@ CARDS_PER_PAGE = 12
 def home(request: HttpRequest) -> HttpResponse:
     """The projects of the person, each with where it stands and what comes next."""
     page = keyset_page(Project.objects.for_user(request.user), request, size=CARDS_PER_PAGE)
-    cards = [
-        {
-            "project": project,
-            "overview": overview_of(project),
-            "roles": sorted(role.label for role in roles_in(request.user, project)),
-            "personal": personal_numbers(project, request.user),
-        }
-        for project in page
-    ]
+    cards = [_card(project, request.user) for project in page]
     context = {"page": page, "cards": cards, "may_create": may_create_projects(request.user)}
     return render(request, "core/home.html", context)
+
+
+def _card(project: Project, user: Any) -> dict[str, Any]:
+    held = roles_in(user, project)
+    return {
+        "project": project,
+        "overview": overview_of(project) if held & WATCHERS else None,
+        "roles": ["administrator"] if user.is_superuser else sorted(role.label.lower() for role in held),
+        "personal": personal_numbers(project, user),
+    }
 
 
 @require_POST
