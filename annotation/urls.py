@@ -1,6 +1,18 @@
 """Addresses of the pages."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from annotation.views import queue
 
 app_name = "annotation"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("p/<slug:slug>/judge/", queue.judge, name="judge"),
+    path("p/<slug:slug>/judge/history/", queue.history, name="history"),
+    path("p/<slug:slug>/judge/history/<int:pk>/", queue.own_vote, name="own-vote"),
+    path("p/<slug:slug>/guideline/", queue.guideline, name="guideline"),
+    path("p/<slug:slug>/guideline/edit/", queue.edit_guideline, name="guideline-edit"),
+    path("p/<slug:slug>/batches/", queue.batches, name="batches"),
+    path("p/<slug:slug>/batches/<int:pk>/", queue.batch, name="batch"),
+    path("p/<slug:slug>/batches/<int:pk>/change/", queue.change_batch, name="batch-change"),
+    path("p/<slug:slug>/items/<int:pk>/", queue.item, name="item"),
+]

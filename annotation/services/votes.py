@@ -227,14 +227,19 @@ def last_vote(*, project: Project, person: User) -> Vote | None:
 
 
 @retry_when_busy()
-def undo(*, project: Project, person: User, ahead: bool = True) -> tuple[Vote, list[Slot]]:
+def undo(
+    *, project: Project, person: User, key: uuid.UUID | None = None, ahead: bool = True
+) -> tuple[Vote | None, list[Slot]]:
     """Takes back the person's last vote: its pair is on screen again, the pair that was there is next.
 
-    The pair fetched ahead, never shown, goes back to the queue. Raises NothingToUndoError.
+    The pair fetched ahead, never shown, goes back to the queue. `key` names the vote meant: one that is taken back
+    already (a repeated request) changes nothing and gives None. Raises NothingToUndoError.
     """
     with write_transaction():
+        if key and Vote.objects.filter(key=key, person=person, retracted_at__isnull=False).exists():
+            return None, leases.fill_lanes(project=project, person=person, ahead=ahead)
         vote = last_vote(project=project, person=person)
-        if vote is None:
+        if vote is None or (key and vote.key != key):
             raise NothingToUndoError
         _retract(vote)
         leases.release_leases(person=person, project=project, lane=leases.PREFETCHED)

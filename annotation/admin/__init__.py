@@ -1,0 +1,5 @@
+"""The annotation stage in the admin."""
+
+from annotation.admin import queue
+
+__all__ = ["queue"]

@@ -1,0 +1,288 @@
+"""The judge page's endpoints and the batches, over the same services as the pages."""
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotation.models import Batch, Intent, Reason, Slot
+from annotation.selectors.queue import batches_of, progress_of, shown_pair
+from annotation.services import batches, leases, votes
+from annotation.services.votes import Judgement
+from core.access import project_for
+from core.models import Project, Role, User
+from curation.models import CandidateRun
+from curation.selectors import pairs_to_open
+
+PROJECT = OpenApiParameter("slug", str, OpenApiParameter.PATH, description="The project.")
+
+
+# --- what every answer to the judge page carries --------------------------------------------------------
+class LeaseOutput(serializers.Serializer):
+    """A leased pair. `html` is left out for tokens that the caller says it has."""
+
+    token = serializers.UUIDField()
+    lane = serializers.IntegerField(help_text="0: on screen, 1: fetched ahead.")
+    item = serializers.IntegerField()
+    key = serializers.UUIDField(required=False, help_text="Send it with the vote on this pair.")
+    html = serializers.CharField(required=False)
+
+
+class TurnOutput(serializers.Serializer):
+    """The person's leases now, the pair on screen first, and the key of the vote that undo would take back."""
+
+    leases = LeaseOutput(many=True)
+    last = serializers.UUIDField(allow_null=True)
+
+
+def turn(project: Project, person: User, held: list[Slot], have: list[Any]) -> dict[str, Any]:
+    """The data of a TurnOutput."""
+    known = {str(token) for token in have}
+    last = votes.last_vote(project=project, person=person)
+    return {
+        "leases": [_lease(slot, is_known=str(slot.token) in known) for slot in held],
+        "last": str(last.key) if last else None,
+    }
+
+
+def _lease(slot: Slot, *, is_known: bool) -> dict[str, Any]:
+    lease: dict[str, Any] = {"token": str(slot.token), "lane": slot.lane, "item": slot.item_id}
+    if not is_known:
+        pair = shown_pair(slot)
+        lease |= {"key": str(pair.key), "html": render_to_string("annotation/_pair.html", {"pair": pair})}
+    return lease
+
+
+class HaveInput(serializers.Serializer):
+    have = serializers.ListField(
+        child=serializers.UUIDField(), default=list, max_length=10, help_text="Tokens of the pairs at hand."
+    )
+
+
+# --- judging -----------------------------------------------------------------------------------------------
+class LeasesApi(APIView):
+    """Fills both lanes."""
+
+    @extend_schema(operation_id="claim", parameters=[PROJECT], request=HaveInput, responses=TurnOutput)
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        given = _valid(HaveInput, request)
+        held = leases.fill_lanes(project=project, person=request.user)
+        return Response(turn(project, request.user, held, given["have"]))
+
+
+class HeartbeatApi(APIView):
+    """Renews leases by token and tells which are still good."""
+
+    class Input(serializers.Serializer):
+        tokens = serializers.ListField(child=serializers.UUIDField(), max_length=10)
+
+    class Output(serializers.Serializer):
+        alive = serializers.ListField(child=serializers.UUIDField())
+        mine = serializers.IntegerField()
+        left = serializers.IntegerField()
+
+    @extend_schema(operation_id="heartbeat", parameters=[PROJECT], request=Input, responses=Output)
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        given = _valid(self.Input, request)
+        alive = leases.renew(project=project, person=request.user, tokens=given["tokens"])
+        progress = progress_of(project, request.user)
+        return Response({"alive": alive, "mine": progress.mine, "left": progress.left})
+
+
+class VotesApi(APIView):
+    """Submits a vote; a repeat with the same key and content is the same vote."""
+
+    class Input(HaveInput):
+        key = serializers.UUIDField(help_text="Made when the pair is shown.")
+        token = serializers.UUIDField(help_text="The lease.")
+        item = serializers.IntegerField()
+        intent = serializers.ChoiceField(Intent.choices)
+        answer = serializers.IntegerField(min_value=0, max_value=1, allow_null=True, default=None)
+        code_unclear = serializers.BooleanField(default=False)
+        reason = serializers.ChoiceField(Reason.choices, allow_blank=True, default="")
+        seconds = serializers.FloatField(default=0.0, min_value=0)
+        guideline = serializers.IntegerField(allow_null=True, default=None, help_text="Version that was shown.")
+
+    class Output(TurnOutput):
+        vote = serializers.IntegerField()
+        is_repeat = serializers.BooleanField()
+
+    @extend_schema(operation_id="vote", parameters=[PROJECT], request=Input, responses=Output)
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        given = _valid(self.Input, request)
+        receipt = votes.submit_vote(
+            project=project,
+            person=request.user,
+            item_id=given["item"],
+            token=given["token"],
+            key=given["key"],
+            judgement=Judgement(given["intent"], given["answer"], given["code_unclear"], given["reason"]),
+            seconds=given["seconds"],
+            guideline_version=given["guideline"],
+        )
+        after = turn(project, request.user, receipt.leases, given["have"])
+        return Response({**after, "vote": receipt.vote.pk, "is_repeat": receipt.is_repeat})
+
+
+class VoteApi(APIView):
+    """Corrects an own vote while its batch is open."""
+
+    class Input(serializers.Serializer):
+        intent = serializers.ChoiceField(Intent.choices)
+        answer = serializers.IntegerField(min_value=0, max_value=1, allow_null=True, default=None)
+        code_unclear = serializers.BooleanField(default=False)
+        reason = serializers.ChoiceField(Reason.choices, allow_blank=True, default="")
+
+    class Output(serializers.Serializer):
+        vote = serializers.IntegerField()
+
+    @extend_schema(operation_id="correct_vote", parameters=[PROJECT], request=Input, responses=Output)
+    def put(self, request: Request, slug: str, pk: int) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        vote = votes.correct_vote(
+            project=project, person=request.user, vote_id=pk, judgement=Judgement(**_valid(self.Input, request))
+        )
+        return Response({"vote": vote.pk})
+
+
+class UndoApi(APIView):
+    """Takes back the last vote; `key` names it, so that a repeat changes nothing."""
+
+    class Input(HaveInput):
+        key = serializers.UUIDField(allow_null=True, default=None)
+
+    @extend_schema(operation_id="undo", parameters=[PROJECT], request=Input, responses=TurnOutput)
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        given = _valid(self.Input, request)
+        _, held = votes.undo(project=project, person=request.user, key=given["key"])
+        return Response(turn(project, request.user, held, given["have"]))
+
+
+class SkipApi(APIView):
+    """Passes over the pair leased under `token`."""
+
+    class Input(HaveInput):
+        token = serializers.UUIDField()
+
+    @extend_schema(operation_id="skip", parameters=[PROJECT], request=Input, responses=TurnOutput)
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        given = _valid(self.Input, request)
+        held = votes.skip(project=project, person=request.user, token=given["token"])
+        return Response(turn(project, request.user, held, given["have"]))
+
+
+class CommentsApi(APIView):
+    """Leaves a remark on, or a flag at, a pair that one has or has had in hand."""
+
+    class Input(serializers.Serializer):
+        item = serializers.IntegerField()
+        text = serializers.CharField(allow_blank=True, default="", max_length=4000)
+        is_flag = serializers.BooleanField(default=False)
+
+    class Output(serializers.Serializer):
+        comment = serializers.IntegerField()
+
+    @extend_schema(operation_id="comment", parameters=[PROJECT], request=Input, responses={201: Output})
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        given = _valid(self.Input, request)
+        comment = votes.add_comment(
+            project=project,
+            person=request.user,
+            item_id=given["item"],
+            text=given["text"],
+            is_flag=given["is_flag"],
+        )
+        return Response({"comment": comment.pk}, status=201)
+
+
+# --- batches -----------------------------------------------------------------------------------------------
+class BatchOutput(serializers.ModelSerializer):
+    n_items = serializers.IntegerField(help_text="Pairs.")
+    n_finished = serializers.IntegerField(help_text="Pairs with all the votes they want.")
+    n_aside = serializers.IntegerField(help_text="Pairs set aside for the curator.")
+    n_votes = serializers.IntegerField()
+    n_wanted = serializers.IntegerField(help_text="Votes wanted, extra votes included.")
+
+    class Meta:
+        model = Batch
+        fields = [
+            "id",
+            "name",
+            "overlap",
+            "max_extra_votes",
+            "is_pilot",
+            "is_paused",
+            "is_closed",
+            "created_at",
+            "n_items",
+            "n_finished",
+            "n_aside",
+            "n_votes",
+            "n_wanted",
+        ]
+
+
+class BatchesApi(APIView):
+    """Lists the batches, opens one."""
+
+    class Input(serializers.Serializer):
+        name = serializers.CharField(allow_blank=True, default="", max_length=100)
+        overlap = serializers.IntegerField(allow_null=True, default=None, min_value=1, max_value=batches.MAX_OVERLAP)
+        max_extra = serializers.IntegerField(allow_null=True, default=None, min_value=0, max_value=batches.MAX_OVERLAP)
+        limit = serializers.IntegerField(allow_null=True, default=None, min_value=1)
+        run = serializers.IntegerField(allow_null=True, default=None, help_text="Candidate run; all when left out.")
+        is_pilot = serializers.BooleanField(default=False)
+
+    @extend_schema(operation_id="list_batches", parameters=[PROJECT], responses=BatchOutput(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ADJUDICATOR, Role.READER)
+        return Response(BatchOutput(batches_of(project), many=True).data)
+
+    @extend_schema(operation_id="open_batch", parameters=[PROJECT], request=Input, responses={201: BatchOutput})
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.CURATOR)
+        given = _valid(self.Input, request)
+        run_id = given.pop("run")
+        run = get_object_or_404(CandidateRun, project=project, pk=run_id) if run_id is not None else None
+        batch = batches.open_batch(project=project, pairs=pairs_to_open(project, run=run), user=request.user, **given)
+        return Response(BatchOutput(batches_of(project).get(pk=batch.pk)).data, status=201)
+
+
+ACTS = {
+    "pause": batches.pause_batch,
+    "resume": batches.resume_batch,
+    "close": batches.close_batch,
+    "reopen": batches.reopen_batch,
+}
+
+
+class BatchActApi(APIView):
+    """Pauses, resumes, closes or reopens a batch."""
+
+    class Input(serializers.Serializer):
+        act = serializers.ChoiceField(sorted(ACTS))
+
+    @extend_schema(operation_id="change_batch", parameters=[PROJECT], request=Input, responses=BatchOutput)
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        project = project_for(request.user, slug, Role.CURATOR)
+        batch = get_object_or_404(project.batches, pk=pk)
+        ACTS[_valid(self.Input, request)["act"]](batch=batch)
+        return Response(BatchOutput(batches_of(project).get(pk=pk)).data)
+
+
+def _valid(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    """The request's data as the serializer reads it; DRF turns what does not fit into a 400."""
+    given = serializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)

@@ -1,0 +1,195 @@
+"""What the queue looks like: for the page of one person, and for the curator."""
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
+
+from annotation.models import Batch, Comment, Item, Skip, Slot, SlotState, Vote
+from core.models import Project, User
+from core.rendering import highlighted
+from curation.models import Code
+
+
+# --- the pair on the page -----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class CodePart:
+    """A run of lines: header, docstring or body, as highlighted HTML."""
+
+    name: str
+    html: SafeString
+
+
+@dataclass(frozen=True)
+class ShownPair:
+    """A leased pair as the page shows it. `key` names the vote that this showing may lead to."""
+
+    token: uuid.UUID | None
+    item_id: int
+    key: uuid.UUID
+    lane: int | None
+    query: str
+    parts: list[CodePart]
+    provenance: list[str]
+
+
+def shown_pair(slot: Slot) -> ShownPair:
+    """The pair of a leased slot (see `services.leases.slots_to_show`), code coloured and told apart."""
+    pair = slot.item.pair
+    return ShownPair(
+        token=slot.token,
+        item_id=slot.item_id,
+        key=uuid.uuid4(),
+        lane=slot.lane,
+        query=slot.item.query.text,
+        parts=code_parts(pair.code) if pair else [],
+        provenance=provenance(pair.code) if pair else [],
+    )
+
+
+def code_parts(code: Code) -> list[CodePart]:
+    """The code's lines as header, docstring and body. Code without a docstring is a header and a body."""
+    coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
+    lines = coloured.split("\n")
+    header_end = _lines_of_header(code, lines)
+    doc_end = header_end
+    while doc_end < len(lines) and 'class="sd"' in lines[doc_end]:
+        doc_end += 1
+    cuts = [("header", lines[:header_end]), ("docstring", lines[header_end:doc_end]), ("body", lines[doc_end:])]
+    return [CodePart(name, mark_safe("\n".join(part) + "\n")) for name, part in cuts if part]
+
+
+def _lines_of_header(code: Code, lines: list[str]) -> int:
+    """Lines up to the docstring where there is one, else as many as the header has."""
+    if code.docstring:
+        first = next((index for index, line in enumerate(lines) if 'class="sd"' in line), None)
+        if first is not None:
+            return first
+    return min(len(lines), len(code.header.splitlines()) or 1)
+
+
+def provenance(code: Code) -> list[str]:
+    """Where the code stands, in pieces: qualified name, place, lines, licence."""
+    place = code.occurrences.select_related("source").order_by("id").first()
+    if place is None:
+        return [code.name]
+    lines = f"lines {place.start_line}-{place.end_line}" if place.end_line else ""
+    source = " ".join(part for part in (place.repository or place.source.name, place.source.version[:12]) if part)
+    return [part for part in (place.qualified_name or code.name, source, place.path, lines, place.licence) if part]
+
+
+# --- the person's progress ----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Progress:
+    """Votes of the person that stand, and pairs still open to them (the one on screen among these)."""
+
+    mine: int
+    left: int
+
+
+def progress_of(project: Project, person: User) -> Progress:
+    """ "mine 46, left 154"."""
+    mine = Vote.objects.filter(project=project, person=person, retracted_at__isnull=True).count()
+    return Progress(mine=mine, left=_open_to(project, person).count())
+
+
+def _unfinished(project: Project) -> QuerySet[Item]:
+    return Item.objects.filter(project=project, done__lt=F("target"), is_set_aside=False, batch__is_closed=False)
+
+
+def _open_to(project: Project, person: User) -> QuerySet[Item]:
+    judged = Slot.objects.filter(item=OuterRef("pk"), person=person, state=SlotState.DONE)
+    skipped = Skip.objects.filter(item=OuterRef("pk"), person=person)
+    return _unfinished(project).filter(~Exists(judged), ~Exists(skipped), batch__is_paused=False)
+
+
+class Why(StrEnum):
+    """Why a queue has nothing for a person."""
+
+    NO_BATCH = "no_batch"
+    DONE = "done"
+    PAUSED = "paused"
+    LEASED = "leased"
+    SEEN_ALL = "seen_all"
+
+
+@dataclass(frozen=True)
+class EmptyQueue:
+    """The reason, until when others hold the rest (LEASED), and how many pairs the person has passed over."""
+
+    why: Why
+    until: datetime | None = None
+    n_skipped: int = 0
+
+
+def why_empty(project: Project, person: User) -> EmptyQueue:
+    """Why there is no pair for this person now. Call after a claim came back empty."""
+    unfinished = _unfinished(project)
+    n_skipped = Skip.objects.filter(person=person, item__in=unfinished).count()
+    if not project.batches.exists():
+        return EmptyQueue(Why.NO_BATCH)
+    if not unfinished.exists():
+        return EmptyQueue(Why.DONE)
+    if not unfinished.filter(batch__is_paused=False).exists():
+        return EmptyQueue(Why.PAUSED)
+    held = Slot.objects.filter(item__in=_open_to(project, person), state=SlotState.LEASED)
+    until = held.order_by("expires_at").values_list("expires_at", flat=True).first()
+    if until is not None:
+        return EmptyQueue(Why.LEASED, max(until, timezone.now()), n_skipped)
+    return EmptyQueue(Why.SEEN_ALL, None, n_skipped)
+
+
+def history_of(project: Project, person: User) -> QuerySet[Vote]:
+    """The person's standing votes, with what the page shows of them."""
+    return Vote.objects.filter(project=project, person=person, retracted_at__isnull=True).select_related(
+        "item__query", "item__pair__code", "item__batch"
+    )
+
+
+def comments_for(item: Item, person: User, *, is_curator: bool) -> QuerySet[Comment]:
+    """Comments that this person may see: all for a curator and who has voted, else only their own."""
+    comments = item.comments.select_related("person")
+    has_voted = item.votes.filter(person=person, retracted_at__isnull=True).exists()
+    return comments if is_curator or has_voted else comments.filter(person=person)
+
+
+# --- the curator's view -------------------------------------------------------------------------------
+def batches_of(project: Project) -> QuerySet[Batch]:
+    """Batches, newest first, with n_items, n_finished, n_aside, n_votes and n_wanted."""
+    is_finished = Q(items__done__gte=F("items__target"))
+    return (
+        Batch.objects.filter(project=project)
+        .annotate(
+            n_items=Count("items"),
+            n_finished=Count("items", filter=is_finished),
+            n_aside=Count("items", filter=Q(items__is_set_aside=True)),
+            n_votes=Sum("items__done", default=0),
+            n_wanted=Sum("items__target", default=0),
+        )
+        .order_by("-id")
+    )
+
+
+def items_of(batch: Batch, show: str = "") -> QuerySet[Item]:
+    """Items of a batch with what the table shows. show: all, `open`, `finished`, `extra`, `aside` or `flagged`."""
+    flagged = Comment.objects.filter(item=OuterRef("pk"), is_flag=True)
+    items = batch.items.select_related("query", "pair__code").annotate(is_flagged=Exists(flagged))
+    wanted = {
+        "open": Q(done__lt=F("target"), is_set_aside=False),
+        "finished": Q(done__gte=F("target")),
+        "extra": Q(n_extra__gt=0),
+        "aside": Q(is_set_aside=True),
+        "flagged": Q(is_flagged=True),
+    }
+    return items.filter(wanted[show]) if show in wanted else items
+
+
+def live_leases(batch: Batch) -> QuerySet[Slot]:
+    """Who holds which pair of the batch, soonest expiry first."""
+    leased = Slot.objects.filter(batch=batch, state=SlotState.LEASED)
+    return leased.select_related("person", "item__query").order_by("expires_at")
