@@ -17,9 +17,15 @@ BALANCED_DISAGREEMENT = Fraction(1, 2)  # D_e of evenly split labels: the most l
 class Judgement(Protocol):
     """What is counted of a vote; the Vote model fits."""
 
-    intent: str  # "yes", "no" or "unclear"
-    answer: int | None
-    code_unclear: bool
+    @property
+    def intent(self) -> str:
+        """yes, no or unclear."""
+        ...
+
+    @property
+    def answer(self) -> int | None:
+        """1, 0, or None where step 2 does not apply or the code could not be judged."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

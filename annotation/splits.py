@@ -86,6 +86,8 @@ def split_pairs(edges: Sequence[Edge], *, dev: Size, test: Size, seed: int = 0, 
     connected = connected_groups(edges)
     whole = connected if by == "group" else _groups_by(edges, lambda edge: edge.code)
     sizes = {TEST: _pairs(test, len(edges)), DEV: _pairs(dev, len(edges))}
+    if sum(sizes.values()) > len(edges):
+        raise SplitSizeError(f"Dev and test ask for {sum(sizes.values()):,} pairs, but there are only {len(edges):,}.")
     groups = _in_seeded_order(edges, whole, seed)
     of_pair = _fill(groups, sizes, edges)
     dropped = _drop_straddling_queries(edges, of_pair) if by == "code" else 0

@@ -39,6 +39,9 @@ class Release(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_reason = models.TextField(blank=True, help_text="Stays on the tombstone, with the hashes of the files.")
 
     class Meta:
         ordering = ["-id"]
@@ -46,6 +49,10 @@ class Release(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project.slug}/{self.name}"
+
+    @property
+    def has_files(self) -> bool:
+        return self.state in {ReleaseState.DRAFT, ReleaseState.PUBLISHED}
 
 
 class ReleaseFile(models.Model):

@@ -1,0 +1,117 @@
+"""Reads of votes: counted patterns for agreement, and the pairs on which people differ most.
+
+The counting is written in SQL (one statement, both engines): the ORM cannot group the rows of a grouped query, and
+carrying every vote to Python would cost seconds at a million votes.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, ExpressionWrapper, F, FloatField, Prefetch, Q, QuerySet
+
+from annotation.consensus import Tally
+from annotation.models import Item, Purpose, Vote
+from annotation.quality import ItemPattern, RaterPattern
+from core.models import Project
+
+_ITEM_TALLY = """
+    item_tally AS (
+        SELECT vote.item_id, item.batch_id, item.query_id, item.is_set_aside,
+               SUM(CASE WHEN vote.intent = 'yes' THEN 1 ELSE 0 END) AS n_yes,
+               SUM(CASE WHEN vote.intent = 'no' THEN 1 ELSE 0 END) AS n_no,
+               SUM(CASE WHEN vote.intent = 'unclear' THEN 1 ELSE 0 END) AS n_unclear,
+               SUM(CASE WHEN vote.answer = 1 THEN 1 ELSE 0 END) AS n_one,
+               SUM(CASE WHEN vote.answer = 0 THEN 1 ELSE 0 END) AS n_zero
+        FROM annotation_vote AS vote
+        JOIN annotation_item AS item ON item.id = vote.item_id
+        JOIN annotation_batch AS batch ON batch.id = item.batch_id
+        JOIN curation_query AS query ON query.id = item.query_id
+        JOIN curation_pair AS pair ON pair.id = item.pair_id
+        JOIN curation_code AS code ON code.id = pair.code_id
+        WHERE vote.project_id = %s AND vote.retracted_at IS NULL AND item.purpose = 'live'
+              AND batch.is_pilot = %s AND query.quarantine_reason = '' AND code.quarantine_reason = ''
+        GROUP BY vote.item_id, item.batch_id, item.query_id, item.is_set_aside
+    )
+"""
+_ITEM_PATTERNS = f"""
+    WITH {_ITEM_TALLY}, query_tally AS (
+        SELECT query_id, SUM(n_yes) AS q_yes, SUM(n_no) AS q_no FROM item_tally GROUP BY query_id
+    )
+    SELECT batch_id, n_yes, n_no, n_unclear, n_one, n_zero, q_yes, q_no, is_set_aside, COUNT(*)
+    FROM item_tally JOIN query_tally ON query_tally.query_id = item_tally.query_id
+    GROUP BY batch_id, n_yes, n_no, n_unclear, n_one, n_zero, q_yes, q_no, is_set_aside
+"""
+_RATER_PATTERNS = f"""
+    WITH {_ITEM_TALLY}
+    SELECT vote.person_id, vote.intent, vote.answer, n_yes, n_no, n_unclear, n_one, n_zero, COUNT(*)
+    FROM item_tally JOIN annotation_vote AS vote ON vote.item_id = item_tally.item_id AND vote.retracted_at IS NULL
+    GROUP BY vote.person_id, vote.intent, vote.answer, n_yes, n_no, n_unclear, n_one, n_zero
+"""
+
+
+def _rows(sql: str, params: list[Any]) -> Iterator[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        while chunk := cursor.fetchmany(2000):
+            yield from chunk
+
+
+def item_patterns(project: Project, *, is_pilot: bool = False) -> list[ItemPattern]:
+    """Counted votes of the project's live items (of pilot batches instead, if asked), nothing quarantined.
+
+    Imported single labels are no votes and do not appear.
+    """
+    return [
+        ItemPattern(batch_id, Tally(*map(int, tally)), Tally(int(q_yes), int(q_no)), bool(set_aside), n)
+        for batch_id, *tally, q_yes, q_no, set_aside, n in _rows(_ITEM_PATTERNS, [project.pk, is_pilot])
+    ]
+
+
+def rater_patterns(project: Project, *, is_pilot: bool = False) -> list[RaterPattern]:
+    """Counted votes of each person beside the tallies of the items they judged."""
+    return [
+        RaterPattern(person_id, intent, answer, Tally(*map(int, tally)), n)
+        for person_id, intent, answer, *tally, n in _rows(_RATER_PATTERNS, [project.pk, is_pilot])
+    ]
+
+
+def counted_votes(project: Project) -> QuerySet[Vote]:
+    """Votes that releases count: live, not retracted, no pilot, nothing quarantined."""
+    return Vote.objects.filter(
+        project=project,
+        retracted_at=None,
+        item__purpose=Purpose.LIVE,
+        item__batch__is_pilot=False,
+        item__query__quarantine_reason="",
+        item__pair__code__quarantine_reason="",
+    )
+
+
+def items_by_disagreement(project: Project) -> QuerySet[Item]:
+    """Live items with at least two answers, most split first, with their votes (`ones`, `zeros`, `disagreement`).
+
+    The order is that of alpha_u, lowest first: both depend on d_u alone.
+    """
+    standing = Q(votes__retracted_at=None)
+    ones = Count("votes", filter=standing & Q(votes__answer=1))
+    zeros = Count("votes", filter=standing & Q(votes__answer=0))
+    m = F("ones") + F("zeros")
+    return (
+        Item.objects.filter(
+            project=project,
+            purpose=Purpose.LIVE,
+            query__quarantine_reason="",
+            pair__code__quarantine_reason="",
+        )
+        .annotate(ones=ones, zeros=zeros)
+        .filter(ones__gt=1 - F("zeros"))
+        .annotate(
+            disagreement=ExpressionWrapper(2.0 * F("ones") * F("zeros") / (m * (m - 1)), output_field=FloatField())
+        )
+        .select_related("query", "pair__code", "batch")
+        .prefetch_related(
+            Prefetch("votes", Vote.objects.filter(retracted_at=None).select_related("person").order_by("id"))
+        )
+        .order_by("-disagreement", "id")
+    )

@@ -1,0 +1,29 @@
+"""Kinds of jobs of the annotation stage."""
+
+from pathlib import Path
+from typing import Any
+
+from annotation.models import Release
+from annotation.services.imports import IMPORT_VOTES, import_votes
+from annotation.services.releases import EXPORT_RELEASE, FREEZE_RELEASE, export_release, freeze_release
+from core.jobs import RunningJob, job_kind
+from core.models import Project
+
+
+@job_kind(FREEZE_RELEASE)
+def freeze_release_job(run: RunningJob, *, release_id: int) -> dict[str, Any]:
+    """Freezes a release."""
+    return freeze_release(run=run, release=Release.objects.select_related("project").get(pk=release_id))
+
+
+@job_kind(EXPORT_RELEASE)
+def export_release_job(run: RunningJob, *, release_id: int, format: str, folder: str) -> dict[str, Any]:
+    """Writes a release in one format."""
+    release = Release.objects.select_related("project").get(pk=release_id)
+    return export_release(run=run, release=release, format=format, folder=folder)
+
+
+@job_kind(IMPORT_VOTES)
+def import_votes_job(run: RunningJob, *, project_id: int, path: str, name: str) -> dict[str, Any]:
+    """Imports votes or labels from a file."""
+    return import_votes(run=run, project=Project.objects.get(pk=project_id), path=Path(path), name=name)
