@@ -281,7 +281,7 @@ def _language_pattern(keyword: str) -> re.Pattern[str]:
 
 def missing_language_form(language: str) -> str:
     """The name under which a missing language keyword is reported."""
-    return f"{language} missing"
+    return f"{language.lower()} missing"
 
 
 def read_rule_set(text: str) -> RuleProfile:

@@ -109,6 +109,22 @@ class LogShape:
     user_column: str = ""
 
 
+class Place:
+    """How far a reader has come in the bytes of the file (packed bytes, where it is packed)."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._last = 0
+
+    def follow(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def bytes_read(self) -> int:
+        if self._file is not None and not self._file.closed:
+            self._last = self._file.tell()
+        return self._last
+
+
 @dataclass(frozen=True, slots=True)
 class LogRow:
     """One asked query: normalised text, how often this row says it was asked, and who asked ('' if unknown)."""
@@ -137,13 +153,18 @@ class Record:
 
 
 def read_log(
-    path: Path, shape: LogShape | None = None, *, limits: Limits | None = None, name: str = ""
+    path: Path,
+    shape: LogShape | None = None,
+    *,
+    limits: Limits | None = None,
+    name: str = "",
+    place: Place | None = None,
 ) -> Iterator[LogRow | BadRow]:
     """Every row of the log. Raises LogFileError when the file as a whole cannot be used."""
     limits = limits or Limits()
     shape = inspect_log(path, shape or LogShape(), limits=limits, name=name)
     wanted = [shape.column, shape.count_column, shape.user_column]
-    for entry in _records(path, shape, wanted, limits, name or path.name):
+    for entry in _records(path, shape, wanted, limits, name or path.name, place):
         yield entry if isinstance(entry, BadRow) else _log_row(entry, limits)
 
 
@@ -245,11 +266,13 @@ def _refuse_binary(head: bytes, name: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path, limits: Limits, name: str) -> Iterator[BinaryIO]:
+def _opened(path: Path, limits: Limits, name: str, place: Place | None = None) -> Iterator[BinaryIO]:
     """The bytes of the file, unpacked if it is gzip, under the limits."""
     with path.open("rb", buffering=2**17) as raw:
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
+        if place:
+            place.follow(raw)
         if not is_gzip:
             yield raw
             return
@@ -384,9 +407,11 @@ def _listed(cells: list[str]) -> str:
 Line = tuple[int, bytes]
 
 
-def _records(path: Path, shape: LogShape, wanted: list[str], limits: Limits, name: str) -> Iterator[Record | BadRow]:
+def _records(
+    path: Path, shape: LogShape, wanted: list[str], limits: Limits, name: str, place: Place | None = None
+) -> Iterator[Record | BadRow]:
     number = 0
-    with _opened(path, limits, name) as stream:
+    with _opened(path, limits, name, place) as stream:
         lines = _lines(stream, limits)
         try:
             for entry in _ROW_READERS[shape.format](lines, shape, wanted, limits, name):

@@ -6,6 +6,22 @@ from core.jobs import RunningJob, job_kind
 from curation.models import CandidateRun, CodeSource
 
 
+@job_kind("curation.ingest_log")
+def ingest_log_job(run: RunningJob, *, log_import_id: int) -> dict[str, Any]:
+    """Reads a stored search log."""
+    from curation.services.logs import ingest_log
+
+    return ingest_log(run=run, log_import_id=log_import_id)
+
+
+@job_kind("curation.apply_rules")
+def apply_rules_job(run: RunningJob, *, project_id: int, rule_set_id: int) -> dict[str, Any]:
+    """Judges all queries of a project by a rule set."""
+    from curation.services.rules import apply_rules
+
+    return apply_rules(run=run, project_id=project_id, rule_set_id=rule_set_id)
+
+
 @job_kind("curation.ingest_code")
 def ingest_code_job(run: RunningJob, *, code_source_id: int, spec: str, name: str = "") -> dict[str, Any]:
     """Reads a code source."""

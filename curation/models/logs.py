@@ -11,11 +11,17 @@ class LogImport(models.Model):
     name = models.CharField(max_length=255)
     format = models.CharField(max_length=20)
     column = models.CharField(max_length=100, blank=True)
+    count_column = models.CharField(max_length=100, blank=True)
+    user_column = models.CharField(max_length=100, blank=True)
+    stored_path = models.CharField(
+        max_length=200, blank=True, help_text="Below QUARRY_HOME, until the import is complete; then the file is removed."
+    )
     size_bytes = models.BigIntegerField(default=0)
     n_read = models.BigIntegerField(default=0, help_text="Rows read: new + known + bad.")
     n_new = models.BigIntegerField(default=0, help_text="Rows that brought a query the project did not have.")
     n_known = models.BigIntegerField(default=0, help_text="Rows whose query the project (or the file) already had.")
     n_bad = models.BigIntegerField(default=0, help_text="Rows that could not be used; each is in the error report.")
+    bad_reasons = models.JSONField(default=dict, help_text="Reason -> number of bad rows.")
     is_complete = models.BooleanField(default=False)
     job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

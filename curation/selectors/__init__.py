@@ -1,27 +1,17 @@
 """Reads of the curation stage: the only door for other apps."""
 
-from curation.selectors.candidates import (
-    best_matches,
-    candidate_runs,
-    codes_used,
-    pairs_to_open,
-    queries_per_code,
-    sample_candidates,
-    summary,
-)
-from curation.selectors.code import browse_codes, code_base, code_counts, code_sources, proposable_codes
+from curation.selectors.candidates import candidate_runs, pairs_to_open
+from curation.selectors.code import code_base, code_counts, proposable_codes
+from curation.selectors.queries import current_rule_set, proposable_queries, rule_counts, shown_text
 
 __all__ = [
-    "best_matches",
-    "browse_codes",
     "candidate_runs",
     "code_base",
     "code_counts",
-    "code_sources",
-    "codes_used",
+    "current_rule_set",
     "pairs_to_open",
     "proposable_codes",
-    "queries_per_code",
-    "sample_candidates",
-    "summary",
+    "proposable_queries",
+    "rule_counts",
+    "shown_text",
 ]

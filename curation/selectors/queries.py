@@ -68,7 +68,9 @@ def rule_sets(project: Project) -> QuerySet[RuleSet]:
 
 def proposable_queries(project: Project, rule_set: RuleSet | None = None) -> QuerySet[Query]:
     """Queries that may become pairs: accepted by the rule set, not quarantined, asked by enough people."""
-    verdicts = Verdict.objects.filter(query=OuterRef("pk"), rule_set=rule_set or current_rule_set(project), has_intent=True)
+    verdicts = Verdict.objects.filter(
+        query=OuterRef("pk"), rule_set=rule_set or current_rule_set(project), has_intent=True
+    )
     rows = Query.objects.filter(Exists(verdicts), project=project, quarantine_reason="")
     return _asked_by_enough(rows, project.k_anonymity).order_by("content_hash")
 
@@ -101,18 +103,13 @@ def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -
     if wanted.reason:
         rows = rows.filter(quarantine_reason=wanted.reason)
     if wanted.rule or wanted.category:
-        rows = rows.filter(Exists(verdicts.filter(**_hit_lookup(project, rule_set, wanted))), quarantine_reason="")
+        forms = [wanted.rule] if wanted.rule else forms_of_category(project, rule_set, wanted.category)
+        rows = rows.filter(Exists(verdicts.filter(hits__rule__in=forms)), quarantine_reason="")
     if wanted.text:
         rows = rows.filter(text__icontains=wanted.text, quarantine_reason="")
     if wanted.log is not None:
         rows = rows.filter(counts__log_import_id=wanted.log)
     return rows
-
-
-def _hit_lookup(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> dict[str, Any]:
-    if wanted.rule:
-        return {"hits__rule": wanted.rule}
-    return {"hits__rule__in": forms_of_category(project, rule_set, wanted.category)}
 
 
 def forms_of_category(project: Project, rule_set: RuleSet, category: str) -> list[str]:

@@ -1,0 +1,348 @@
+"""Search logs become queries: counts add up, a file counts once, a killed import goes on where it stood."""
+
+import gzip
+import io
+import json
+
+import pytest
+from django.core.management import call_command
+
+from core.errors import BadInputError, ConflictError
+from core.jobs import JobFencedError, RunningJob, cancel_job, claim, run_claimed, run_inline
+from core.models import Job, JobState
+from curation.models import BadRow, LogImport, Query, QueryCount, QueryUser
+from curation.readers import EmptyLogError, LogShape, UnknownColumnError
+from curation.selectors import current_rule_set, proposable_queries
+from curation.selectors.queries import import_report, second_import_report
+from curation.services import logs
+from curation.services.logs import start_ingest_log, store_log, store_log_file, user_hash
+from curation.services.rules import start_apply_rules
+from tests.factories import ProjectFactory
+
+pytestmark = pytest.mark.django_db
+
+MESSY = (
+    b"python sort list\n"
+    b"Python  Sort List\n"
+    b"python mail anna@example.org\n"
+    b"python caf\xe9\n"
+    b"\n"
+    b"what is python\n"
+    b"python sort list\n"
+)
+
+
+def begin(project, data, name="log.txt", **shape):
+    return start_ingest_log(project=project, stored=store_log([data], name=name), shape=LogShape(**shape))
+
+
+def ingest(project, data, name="log.txt", **shape):
+    start = begin(project, data, name, **shape)
+    run_inline(start.job)
+    start.log_import.refresh_from_db()
+    return start.log_import
+
+
+def test_read_is_new_plus_known_plus_bad(project):
+    found = ingest(project, MESSY)
+    assert (found.n_read, found.n_new, found.n_known, found.n_bad) == (7, 3, 2, 2)
+    assert found.n_read == found.n_new + found.n_known + found.n_bad
+    assert found.is_complete
+    assert dict(project.queries.values_list("text", "n_seen")) == {
+        "python sort list": 3,
+        "python mail anna@example.org": 1,
+        "what is python": 1,
+    }
+
+
+def test_bad_rows_are_listed_with_line_and_reason(project):
+    found = ingest(project, MESSY)
+    assert list(found.bad_rows.values_list("line", "reason")) == [
+        (4, "not UTF-8 (byte 11 of the line)"),
+        (5, "empty query"),
+    ]
+    assert found.bad_reasons == {"not UTF-8 (byte 11 of the line)": 1, "empty query": 1}
+
+
+def test_private_queries_are_quarantined_with_a_reason(project):
+    report = import_report(ingest(project, MESSY))
+    held = project.queries.get(quarantine_reason="e-mail")
+    assert "anna" in held.text
+    assert "anna" not in str(held)
+    assert report["quarantined"] == 1
+
+
+def test_a_second_import_of_the_same_file_adds_nothing_and_says_so(project):
+    first = ingest(project, MESSY)
+    again = begin(project, MESSY, name="other name.txt")
+    assert again.job is None
+    assert again.log_import == first
+    report = second_import_report(again.log_import)
+    assert report["already_imported"]
+    assert (report["read"], report["new"], report["known"], report["bad"]) == (7, 0, 5, 2)
+    assert LogImport.objects.count() == 1
+    assert project.queries.get(text="python sort list").n_seen == 3
+
+
+def test_the_same_file_in_two_projects_makes_rows_in_each(project):
+    other = ProjectFactory(slug="other")
+    ingest(project, MESSY)
+    assert ingest(other, MESSY).n_new == 3
+    assert Query.objects.count() == 6
+
+
+def test_totals_are_the_sum_over_imports(project):
+    ingest(project, b"python sort list\npython join\n")
+    second = ingest(project, b"query,n\npython sort list,5\npython map,2\n", "b.csv", count_column="n")
+    assert (second.n_new, second.n_known) == (1, 1)
+    for query in project.queries.all():
+        assert query.n_seen == sum(query.counts.values_list("n", flat=True))
+    assert project.queries.get(text="python sort list").n_seen == 6
+
+
+def test_the_stored_file_is_removed_when_the_import_is_complete(project, settings, tmp_path):
+    settings.QUARRY_HOME = tmp_path
+    start = begin(project, MESSY)
+    assert (tmp_path / start.log_import.stored_path).read_bytes() == MESSY
+    run_inline(start.job)
+    assert list((tmp_path / "uploads").iterdir()) == []
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_stored_names_are_ours_whatever_the_upload_is_called(settings, tmp_path):
+    settings.QUARRY_HOME = tmp_path
+    for name in ("../../etc/passwd", "/etc/passwd", "a\\..\\b", "x\0y", "", "‮gnp.exe", "n" * 500):
+        stored = store_log([b"python a\n"], name=name)
+        assert stored.path.parent == tmp_path / "uploads"
+        assert stored.path.resolve().is_relative_to(tmp_path)
+        assert "/" not in stored.name
+        assert 0 < len(stored.name) <= 255
+
+
+def test_a_refused_file_leaves_nothing_behind(project, settings, tmp_path):
+    settings.QUARRY_HOME = tmp_path
+    with pytest.raises(EmptyLogError):
+        begin(project, b"")
+    with pytest.raises(UnknownColumnError):
+        begin(project, b"a,b\n1,2\n", "x.csv", column="query")
+    assert list((tmp_path / "uploads").iterdir()) == []
+    assert not LogImport.objects.exists()
+    assert not Job.objects.exists()
+
+
+def test_a_file_that_is_being_imported_is_not_begun_twice(project):
+    begin(project, MESSY)
+    with pytest.raises(ConflictError, match="already"):
+        begin(project, MESSY)
+    assert Job.objects.count() == 1
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing after it runs."""
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(logs, "CHUNK_ROWS", 3)
+
+
+def make_log(n=20):
+    lines = [f"python query {number % 8}" if number % 5 else "\t" for number in range(n)]
+    return "\n".join(lines).encode() + b"\n"
+
+
+def state_of(project):
+    found = project.log_imports.get()
+    counts = list(QueryCount.objects.order_by("query__content_hash").values_list("query__content_hash", "n"))
+    seen = list(project.queries.order_by("content_hash").values_list("content_hash", "n_seen"))
+    numbers = (found.n_read, found.n_new, found.n_known, found.n_bad, found.bad_reasons)
+    return numbers, counts, seen, list(BadRow.objects.values_list("line", flat=True))
+
+
+@pytest.mark.parametrize("killed_at", range(1, 7))
+def test_a_killed_import_goes_on_without_counting_twice(project, small_chunks, monkeypatch, killed_at):
+    plain = ProjectFactory(slug="plain")
+    ingest(plain, make_log())
+    expected = state_of(plain)
+    plain.delete()
+
+    start = begin(project, make_log())
+    calls = []
+    write = logs._write
+
+    def dying_write(*args):
+        calls.append(1)
+        if len(calls) == killed_at:
+            raise Killed
+        write(*args)
+
+    monkeypatch.setattr(logs, "_write", dying_write)
+    with pytest.raises(Killed):
+        logs.ingest_log(run=claim(start.job.pk), log_import_id=start.log_import.pk)
+    assert project.log_imports.get().n_read == 3 * (killed_at - 1)
+    monkeypatch.setattr(logs, "_write", write)
+    logs.ingest_log(run=RunningJob(start.job.pk, Job.objects.get().owner_token), log_import_id=start.log_import.pk)
+    assert state_of(project) == expected
+
+
+def test_a_worker_that_was_taken_over_writes_nothing_more(project, small_chunks):
+    start = begin(project, make_log())
+    run = claim(start.job.pk)
+    chunk = logs.Chunk(start=0)
+    logs.ingest_log(run=run, log_import_id=start.log_import.pk)
+    before = state_of(project)
+    with pytest.raises(JobFencedError):
+        logs._write(run, start.log_import, chunk)
+    assert state_of(project) == before
+
+
+def test_a_cancelled_import_stops_and_can_be_taken_up_again(project, small_chunks):
+    start = begin(project, make_log())
+    run = claim(start.job.pk)
+    run.min_write_s = 0
+    cancel_job(job=start.job)
+    run_claimed(run)
+    start.job.refresh_from_db()
+    start.log_import.refresh_from_db()
+    assert start.job.state == JobState.CANCELLED
+    assert 0 < start.log_import.n_read < 20
+    assert not start.log_import.is_complete
+    again = begin(project, make_log())
+    assert again.log_import == start.log_import
+    run_inline(again.job)
+    assert project.log_imports.get().n_read == 20
+
+
+def test_a_begun_import_is_not_continued_with_other_columns(project, small_chunks):
+    data = b"query,other\n" + b"".join(b"python %d,x %d\n" % (n, n) for n in range(9))
+    start = begin(project, data, "a.csv", column="query")
+    run = claim(start.job.pk)
+    run.min_write_s = 0
+    cancel_job(job=start.job)
+    run_claimed(run)
+    with pytest.raises(ConflictError, match="column query"):
+        begin(project, data, "a.csv", column="other")
+
+
+def test_only_the_first_bad_rows_are_stored_and_all_are_counted(project, monkeypatch, small_chunks):
+    monkeypatch.setattr(logs, "MAX_STORED_BAD_ROWS", 4)
+    found = ingest(project, b"python a\n" + b"not \x01 text\n" * 10)
+    assert found.n_bad == 10
+    assert found.bad_rows.count() == 4
+    assert found.bad_reasons == {"holds control characters": 10}
+
+
+def test_a_broken_gzip_fails_the_job_with_a_plain_error(project):
+    data = gzip.compress("".join(f"python {n * 7919}\n" for n in range(40_000)).encode())
+    start = begin(project, data[:-9000], "a.gz")
+    run_claimed(claim(start.job.pk))
+    start.job.refresh_from_db()
+    assert start.job.state == JobState.FAILED
+    assert start.job.error_code == "broken_log"
+    assert "damaged or ends early" in start.job.error
+
+
+def test_users_are_kept_only_as_hashes_of_the_project(project):
+    ingest(project, b"query,who\npython a,ada\npython a,ada\npython a,bob\npython b,ada\n", "a.csv", user_column="who")
+    hashes = set(QueryUser.objects.values_list("user_hash", flat=True))
+    assert len(hashes) == 2
+    assert QueryUser.objects.filter(query__text="python a").count() == 2
+    assert user_hash("ada", project.secret.encode()) in hashes
+    assert user_hash("ada", b"another secret") not in hashes
+
+
+def accept_all(project):
+    run_inline(start_apply_rules(project=project, rule_set=current_rule_set(project)))
+    return set(proposable_queries(project).values_list("text", flat=True))
+
+
+def test_k_anonymity_counts_people_where_the_log_names_them(project):
+    log = b"query,who\n" + b"python sort a,ada\n" * 5 + b"python sort b,ada\npython sort b,bob\n"
+    ingest(project, log, "a.csv", user_column="who")
+    assert accept_all(project) == {"python sort a", "python sort b"}
+    project.k_anonymity = 2
+    project.save()
+    assert accept_all(project) == {"python sort b"}
+
+
+def test_k_anonymity_counts_times_where_the_log_names_nobody(project):
+    ingest(project, b"python sort a\npython sort a\npython sort b\n")
+    project.k_anonymity = 2
+    project.save()
+    assert accept_all(project) == {"python sort a"}
+
+
+def test_quarantined_and_rejected_queries_are_never_proposed(project):
+    ingest(project, b"python sort a\npython mail anna@example.org\nwhat is python\nsort list java\n")
+    assert accept_all(project) == {"python sort a"}
+
+
+def test_a_missing_file_is_a_refusal(tmp_path):
+    with pytest.raises(BadInputError, match="No such file"):
+        store_log_file(tmp_path / "none.txt")
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+def command(capsys, *args):
+    call_command("ingest_log", *args)
+    return capsys.readouterr().out
+
+
+def test_the_command_prints_a_report_that_adds_up(project, tmp_path, capsys):
+    path = tmp_path / "log.txt"
+    path.write_bytes(MESSY)
+    data = json.loads(command(capsys, str(path), "--project", "demo", "--json"))
+    assert (data["read"], data["new"], data["known"], data["bad"]) == (7, 3, 2, 2)
+    assert data["bad_rows"][0]["line"] == 4
+    again = json.loads(command(capsys, str(path), "--project", "demo", "--json"))
+    assert (again["new"], again["known"], again["already_imported"]) == (0, 5, True)
+    assert "imported before" in command(capsys, str(path), "--project", "demo")
+
+
+def test_the_command_reads_standard_input(project, monkeypatch, capsys):
+    class Input:
+        buffer = io.BytesIO(MESSY)
+
+    monkeypatch.setattr("sys.stdin", Input)
+    assert json.loads(command(capsys, "-", "--project", "demo", "--json"))["read"] == 7
+
+
+def test_a_detached_import_waits_for_a_worker(project, tmp_path, capsys):
+    path = tmp_path / "log.txt"
+    path.write_bytes(MESSY)
+    data = json.loads(command(capsys, str(path), "--project", "demo", "--json", "--detach"))
+    job = Job.objects.get(pk=data["job"])
+    assert job.state == JobState.QUEUED
+    path.unlink()
+    run_inline(job)
+    assert project.log_imports.get().n_read == 7
+
+
+@pytest.mark.parametrize(
+    ("data", "args"),
+    [
+        (b"", []),
+        (bytes(range(256)) * 20, []),
+        (b"a,b\n1,2\n", ["--format", "csv", "--column", "query"]),
+        (b"python a\n", ["--column", "query"]),
+        (None, []),
+    ],
+)
+def test_bad_input_ends_the_command_with_status_2_and_one_line(project, tmp_path, capsys, data, args):
+    path = tmp_path / "log"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(SystemExit) as stop:
+        call_command("ingest_log", str(path), "--project", "demo", *args)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
+
+
+def test_an_unknown_project_ends_the_command_with_status_2(db, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        call_command("ingest_log", str(tmp_path), "--project", "nowhere")
+    assert stop.value.code == 2
