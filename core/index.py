@@ -1,15 +1,16 @@
 """Nearest codes of queries, exact and the same for any batch.
 
 An index proposes: it names, for every query, at least all codes whose float32 score lies within a margin of the k-th
-best. `top_codes` then scores those few again in float64, adding up in the order of the dimensions, rounds to six decimals
-(METHODS 5) and ranks by that, ties to the smaller code. Float32 sums differ in the last digits with the shape of
-a matrix product; the margin is wider than any such difference, so given the same vectors the result is the
+best. `top_codes` then scores those few again in float64, adding up in the order of the dimensions, rounds to six
+decimals (METHODS 5) and ranks by that, ties to the smaller code. Float32 sums differ in the last digits with the
+shape of a matrix product; the margin is wider than any such difference. So, given the same vectors, the result is the
 same byte for byte for any index, batch and shard (DECISIONS, vectors).
 
 FAISS does the proposing where it is installed (on the GPU when there is one), a plain matrix product otherwise. faiss
 is imported inside functions only. Contains no Django.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -71,8 +72,7 @@ class FaissIndex:
     """Proposes by an exact FAISS index (inner product), on the GPU when there is one."""
 
     def __init__(self, codes: FloatArray, *, gpu: bool | None = None) -> None:
-        import faiss
-
+        faiss = _faiss()
         self.codes = codes
         self.on_gpu = has_gpu() if gpu is None else gpu
         self.name = "FAISS on the GPU" if self.on_gpu else "FAISS"
@@ -97,9 +97,15 @@ class FaissIndex:
 
 def has_gpu() -> bool:
     """Whether the FAISS that is installed can use a GPU that is there."""
+    faiss = _faiss()
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+
+
+def _faiss() -> Any:
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it reports each instruction set that it tries
     import faiss
 
-    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+    return faiss
 
 
 def make_index(codes: FloatArray, *, backend: str = "auto") -> VectorIndex:
@@ -108,7 +114,7 @@ def make_index(codes: FloatArray, *, backend: str = "auto") -> VectorIndex:
         return MatrixIndex(codes)
     try:
         return FaissIndex(codes)
-    except ImportError:
+    except ModuleNotFoundError:
         if backend == "faiss":
             raise
         return MatrixIndex(codes)
