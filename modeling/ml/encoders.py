@@ -277,7 +277,7 @@ def _load_parts(source: Source) -> tuple[Any, Any, set[str]]:
 
     local = source.folder is not None
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source.location, local_files_only=local)
             backbone, info = AutoModel.from_pretrained(
                 source.location,
@@ -302,7 +302,7 @@ def _loading_problem(source: Source, error: Exception) -> str:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """No progress bars and loading reports: we report what matters ourselves."""
     from transformers.utils import logging
 

@@ -67,10 +67,3 @@ class NotFiniteError(MLError):
 
     code, status = "not_finite", 422
     template = "{what} contain NaN or infinity, first at {place}. The model is damaged; it is not evaluated."
-
-
-class TrainingCancelledError(MLError):
-    """Somebody asked the run to stop; its state is on disk and the same command goes on from there."""
-
-    code, status = "training_cancelled", 409
-    template = "Training was stopped at step {step}; run it again to go on from there."

@@ -161,8 +161,7 @@ def evaluate_qa(
     `choose_on` (dev pairs); the one in the checkpoint; else cross-fitted: each of five grouped parts is answered with
     the threshold that is best for the other four. It is never chosen on the pairs it is then measured on.
     """
-    labels = _labels(pairs)
-    scores = _pair_scores(scorer, pairs)
+    scores, labels = qa_answers(scorer, pairs)
     thresholds, origin = _thresholds(scorer, pairs, scores, labels, threshold, choose_on)
     answers = scores > thresholds
     correct = (answers == labels).astype(np.float64)
@@ -179,6 +178,12 @@ def evaluate_qa(
         "pairs_sha256": pairs_sha256(pairs),
         **_about(scorer),
     }
+
+
+def qa_answers(scorer: Scorer, pairs: Sequence[Example]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Score and label (1 = True) of every pair: (N,), (N,). Raises BadDataError on a pair without a label."""
+    labels = _labels(pairs)
+    return _pair_scores(scorer, pairs), labels
 
 
 def best_threshold(scores: Floats, labels: NDArray[np.bool_]) -> float:
@@ -245,7 +250,7 @@ def _thresholds(
     if given is not None:
         return np.full(len(pairs), given), "given"
     if choose_on:
-        border = best_threshold(_pair_scores(scorer, choose_on), _labels(choose_on))
+        border = best_threshold(*qa_answers(scorer, choose_on))
         return np.full(len(pairs), border), f"best for {len(choose_on)} other pairs"
     if "threshold" in scorer.manifest:
         border = float(scorer.manifest["threshold"])

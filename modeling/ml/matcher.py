@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from core.encoding import FloatArray, HashingEncoder, Progress
 from modeling.ml.bm25 import Bm25Index, tokens_of
 from modeling.ml.cards import card
-from modeling.ml.encoders import TransformerEncoder, load_encoder
+from modeling.ml.encoders import TransformerEncoder, load_encoder, quiet_transformers
 from modeling.ml.errors import BadCheckpointError
 from modeling.ml.files import MANIFEST, replace_folder, settled_folder, write_json, write_text
 from modeling.ml.heads import CosineHead, MlpHead, make_head
@@ -104,8 +104,9 @@ class Matcher:
         encoder = self.encoder
         if isinstance(encoder, HashingEncoder):
             raise TypeError("The hashing stand-in is not trained and not saved.")
-        encoder.tower.backbone.save_pretrained(folder / "encoder")
-        encoder.tokenizer.save_pretrained(folder / "encoder")
+        with quiet_transformers():
+            encoder.tower.backbone.save_pretrained(folder / "encoder")
+            encoder.tokenizer.save_pretrained(folder / "encoder")
         save_file(
             {key: value.contiguous().cpu() for key, value in self.head.state_dict().items()},
             folder / "head.safetensors",
@@ -130,7 +131,7 @@ class Matcher:
 class Bm25:
     """BM25 as a scorer."""
 
-    max_length = None
+    max_length: int | None = None
     ties_expected = True
 
     def __init__(self, *, view: str = "full", manifest: dict[str, Any] | None = None) -> None:

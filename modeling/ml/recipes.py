@@ -16,7 +16,7 @@ from modeling.ml.views import VIEWS
 
 OBJECTIVES = ("bce", "coclr", "info-nce", "none")
 REDUCTION_NAMES = ("paper", "pooled", "online")
-SELECTIONS = ("dev_mrr", "dev_accuracy", "dev_loss", "last")
+SELECTIONS = ("dev_mrr", "dev_accuracy", "dev_auc", "last")
 
 
 def setting(
