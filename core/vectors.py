@@ -29,7 +29,7 @@ from core.encoding import Encoder, FloatArray
 from core.errors import QuarryError
 from core.text import content_hash
 
-CHUNK = 256
+CHUNK = 128  # texts that a kill or cancel may cost
 UNIT_TOLERANCE = 1e-3
 Progress = Callable[[int, int], None]
 Keys = NDArray[np.bytes_]
@@ -175,15 +175,20 @@ def encode_missing(
     total = len(texts)
     known = total - len(todo)
     for start in range(0, len(todo), chunk):
-        if progress:
-            progress(known + start, total)
         part = todo[start : start + chunk]
-        rows = encoder.encode([texts[position] for position in part])
+        report = _shifted(progress, known + start, total)
+        report(0, len(part))
+        rows = encoder.encode([texts[position] for position in part], progress=report)
         _check_rows(rows, len(part), store.dim, encoder.name)
         store.add([hashes[position] for position in part], rows)
     if progress:
         progress(total, total)
     return store.get(hashes)
+
+
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress:
+    """Progress within a chunk as progress over all texts."""
+    return lambda done, _: progress(before + done, total) if progress else None
 
 
 def _check_rows(rows: FloatArray, n: int, dim: int, encoder: str) -> None:
