@@ -218,19 +218,20 @@ class RuleProfile:
     def _look_up(self, word: str) -> WordEntry:
         sure: list[int] = []
         to_try: list[tuple[int, tuple[str, ...]]] = []
-        for index, rule in enumerate(self.rules):
-            if rule.kind is RuleKind.SUBSTRING:
-                if rule.form in word:
-                    sure.append(index)
-            elif rule.first_word and _triggers(rule, word):
-                if rule.is_decided_by_word:
-                    sure.append(index)
-                else:
-                    to_try.append((index, rule.needed_words))
+        for index in self._triggers.rules_for(word):
+            rule = self.rules[index]
+            if rule.is_decided_by_word or rule.kind is RuleKind.SUBSTRING:
+                sure.append(index)
+            else:
+                to_try.append((index, rule.needed_words))
         entry = (tuple(sure), tuple(to_try))
         if len(self._words) < _CACHED_WORDS:
             self._words[word] = entry
         return entry
+
+    @cached_property
+    def _triggers(self) -> "Triggers":
+        return Triggers(self.rules)
 
     @cached_property
     def _symbols(self) -> tuple[tuple[int, str], ...]:
@@ -246,12 +247,29 @@ def _any_in(needed: tuple[str, ...], words: list[str]) -> bool:
     return not needed or any(word in words for word in needed)
 
 
-def _triggers(rule: Rule, word: str) -> bool:
-    return word.startswith(rule.first_word) if rule.opens_word else word == rule.first_word or _may_end_in_s(rule, word)
+class Triggers:
+    """Which rules a word of a query makes worth a look: by equality, by its beginning, or by letters inside it."""
 
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self._equal: dict[str, list[int]] = {}
+        self._beginnings: list[tuple[str, int]] = []
+        self._inside: list[tuple[str, int]] = []
+        for index, rule in enumerate(rules):
+            if rule.kind is RuleKind.SUBSTRING:
+                self._inside.append((rule.form, index))
+            elif rule.first_word and rule.opens_word:
+                self._beginnings.append((rule.first_word, index))
+            elif rule.first_word:
+                self._equal.setdefault(rule.first_word, []).append(index)
+                if rule.kind is RuleKind.PHRASE:  # a phrase of one word may end in s
+                    self._equal.setdefault(rule.first_word + "s", []).append(index)
 
-def _may_end_in_s(rule: Rule, word: str) -> bool:
-    return rule.kind is RuleKind.PHRASE and word == rule.first_word + "s"
+    def rules_for(self, word: str) -> list[int]:
+        """Indexes of the rules, in their order."""
+        found = self._equal.get(word, [])
+        beginnings = [index for text, index in self._beginnings if word.startswith(text)]
+        inside = [index for text, index in self._inside if text in word]
+        return sorted({*found, *beginnings, *inside})
 
 
 def intent_key(query: str) -> str:

@@ -316,8 +316,13 @@ def _write_queries(log_import: LogImport, chunk: Chunk) -> int:
 
 def _query_ids(project_id: int, keys: Iterable[str]) -> dict[str, int]:
     """Ids by content hash, in the order of the hashes, so that every writer takes its locks in the same order."""
-    rows = Query.objects.filter(project_id=project_id, content_hash__in=list(keys)).order_by("content_hash")
-    return dict(rows.values_list("content_hash", "id"))
+    wanted = sorted(keys)
+    if not wanted:
+        return {}
+    places = ", ".join(["%s"] * len(wanted))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_SELECT_IDS} ({places}) ORDER BY content_hash", [project_id, *wanted])
+        return dict(cursor.fetchall())
 
 
 def _query_rows(project_id: int, new: dict[str, Tally]) -> list[tuple[Any, ...]]:
@@ -328,7 +333,8 @@ def _query_rows(project_id: int, new: dict[str, Tally]) -> list[tuple[Any, ...]]
 
 
 _QUERY, _COUNT, _ASKER = (model._meta.db_table for model in (Query, QueryCount, QueryUser))
-# Plain SQL, because the ORM's upsert can replace a count but not add to it.
+# Plain SQL, because the ORM's upsert can replace a count but not add to it, and prepares long lists slowly.
+_SELECT_IDS = f"SELECT content_hash, id FROM {_QUERY} WHERE project_id = %s AND content_hash IN"
 _ADD_SEEN = f"UPDATE {_QUERY} SET n_seen = n_seen + %s WHERE id = %s"
 _INSERT_QUERY = (
     f"INSERT INTO {_QUERY} (project_id, content_hash, text, n_seen, quarantine_reason, created_at) "

@@ -129,9 +129,12 @@ def test_no_language_asks_for_no_keyword(strict):
 
 
 VOCABULARY = (
-    "python how does do work works many much turn turning on off get check valid validate ip ipv ipv4 try except index out of vs "
-    "vs. can't can’t couldn't could not c# c## import important module version ide divide eric numeric a b sort list file what is are if "
-    "happens why when where no such or directory open command console : - @ = > < () ( ) ; _ . x.y a_b "
+    "python how does do work works many much turn turning on off get check "
+    "valid validate ip ipv ipv4 try except index out of vs vs. can't can’t "
+    "couldn't could not c# c## import important module version ide divide eric numeric a "
+    "b sort list file what is are if happens why when where no such "
+    "or directory open command console : - @ = > < () ( ) "
+    "; _ . x.y a_b "
 )
 WORDS = VOCABULARY.split()
 
