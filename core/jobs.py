@@ -318,7 +318,7 @@ def take_back_stale_jobs() -> list[int]:
     stale = Job.objects.filter(state=JobState.RUNNING, beat_at__lt=limit)
     return [
         job.pk
-        for job in stale.only("id", "owner_token", "cancel_requested", "attempt", "max_attempts")
+        for job in stale.only("id", "queue", "owner_token", "cancel_requested", "attempt", "max_attempts")
         if _take_back(job, limit)
     ]
 
@@ -341,6 +341,8 @@ def _take_back(job: Job, limit: datetime) -> bool:
     back = mine.update(state=JobState.QUEUED, owner_token="", run_after=timezone.now() + timedelta(seconds=wait_s))
     if back:
         logger.warning("job %s taken back: its worker fell silent (attempt %s)", job.pk, job.attempt)
+        if not wait_s:
+            publish(job.pk, job.queue)
     return bool(back)
 
 

@@ -19,6 +19,7 @@ from core.models import Project, User
 ADMIN = "admin"
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 WEB_THREADS = 12
+MAX_PORT = 65535
 
 
 class PortTakenError(QuarryError):
@@ -34,12 +35,16 @@ class BadAddressError(QuarryError):
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket that the web processes inherit, so nobody can take the port while they start again.
 
+    Port 0 takes any free one.
+
     Raises PortTakenError or BadAddressError.
     """
+    if not 0 <= port <= MAX_PORT:
+        raise BadAddressError(host=host, port=port, reason=f"ports go from 1 to {MAX_PORT}")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         server = socket.socket(family, kind, proto)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise BadAddressError(host=host, port=port, reason=error) from error
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -49,7 +54,7 @@ def bind(host: str, port: int) -> socket.socket:
         server.close()
         if isinstance(error, PermissionError) or error.errno != errno.EADDRINUSE:
             raise BadAddressError(host=host, port=port, reason=error.strerror) from error
-        raise PortTakenError(host=host, port=port, other=port + 1 if port < 65535 else 8001) from error
+        raise PortTakenError(host=host, port=port, other=port + 1 if port < MAX_PORT else 8001) from error
     return server
 
 

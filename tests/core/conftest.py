@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+import redis
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPLETIONS = """
@@ -127,6 +130,61 @@ class Trial:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
             process.wait()
+
+
+POSTGRES_COMPLETIONS = """
+CREATE TABLE completions (job_id integer, token text);
+CREATE FUNCTION note_completion() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO completions VALUES (NEW.id, NEW.owner_token); RETURN NEW; END $$;
+CREATE TRIGGER note_completion AFTER UPDATE OF state ON core_job FOR EACH ROW WHEN (NEW.state = 'done')
+EXECUTE FUNCTION note_completion();
+"""
+TRIAL_REDIS_DATABASE = 13
+
+
+class ServersTrial(Trial):
+    """The same on PostgreSQL and Redis, with the stock `celery worker`."""
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        return self.start("-m", "celery", "-A", "config", "worker", "-Q", "default,gpu")
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.environment["DATABASE_URL"]) as database:
+            return database.execute(sql).fetchall()
+
+    def note_completions(self) -> None:
+        with psycopg.connect(self.environment["DATABASE_URL"]) as database:
+            database.execute(POSTGRES_COMPLETIONS)
+
+    def forget_wake_ups(self) -> None:
+        """What a Redis without persistence does when it restarts."""
+        with redis.Redis.from_url(self.environment["REDIS_URL"]) as broker:
+            broker.flushdb()
+
+
+@pytest.fixture
+def servers_trial(tmp_path: Path) -> Iterator[ServersTrial]:
+    """A database made for this test on the server of DATABASE_URL, and a database number of the Redis of REDIS_URL."""
+    if "postgres" not in os.environ.get("DATABASE_URL", "") or not os.environ.get("REDIS_URL"):
+        pytest.skip("DATABASE_URL and REDIS_URL name no servers")
+    given, name = urlsplit(os.environ["DATABASE_URL"]), f"quarry_trial_{os.getpid()}"
+    trial = ServersTrial(
+        tmp_path,
+        DATABASE_URL=given._replace(path=f"/{name}").geturl(),
+        REDIS_URL=urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{TRIAL_REDIS_DATABASE}").geturl(),
+    )
+    with psycopg.connect(given._replace(path="/postgres").geturl(), autocommit=True) as server:
+        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        server.execute(f"CREATE DATABASE {name}")
+        trial.forget_wake_ups()
+        try:
+            migrated = trial.manage("migrate", "-v0", timeout_s=120)
+            assert migrated.returncode == 0, migrated.stderr
+            yield trial
+        finally:
+            trial.end()
+            trial.forget_wake_ups()
+            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

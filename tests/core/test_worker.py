@@ -37,15 +37,35 @@ def assert_each_ended_once(trial: Trial, *, n_jobs: int) -> None:
     assert max(attempt for (attempt,) in trial.rows("SELECT attempt FROM core_job")) <= 3
 
 
-def test_ten_jobs_survive_two_killed_workers_and_none_ends_twice(trial):
-    run_all_despite_kills(trial, n_jobs=10, n_kills=2, pause_s=0.1, seed=7)
-    assert_each_ended_once(trial, n_jobs=10)
-
-
-@pytest.mark.long
 def test_forty_jobs_survive_four_killed_workers_and_none_ends_twice(trial):
-    run_all_despite_kills(trial, n_jobs=40, n_kills=4, pause_s=0.15, seed=20)
+    run_all_despite_kills(trial, n_jobs=40, n_kills=4, pause_s=0.1, seed=20)
     assert_each_ended_once(trial, n_jobs=40)
+
+
+@pytest.mark.servers
+def test_the_same_holds_with_celery_on_redis_and_postgresql(servers_trial):
+    run_all_despite_kills(servers_trial, n_jobs=40, n_kills=4, pause_s=0.1, seed=20)
+    assert_each_ended_once(servers_trial, n_jobs=40)
+
+
+@pytest.mark.servers
+def test_a_wake_up_that_redis_lost_is_sent_again(servers_trial):
+    servers_trial.start_worker()
+    eventually(lambda: servers_trial.rows("SELECT 1 FROM core_workerbeat"), what="a sign of life")
+    servers_trial.create_jobs("trial.count", folder=str(servers_trial.home), steps=200, pause_s=0.05)
+    servers_trial.forget_wake_ups()
+    eventually(lambda: servers_trial.states() == {"running": 1}, what="the job runs")
+
+
+@pytest.mark.servers
+def test_a_celery_worker_on_redis_gives_its_jobs_back_when_it_is_stopped(servers_trial):
+    worker = servers_trial.start_worker()
+    servers_trial.create_jobs("trial.count", 2, folder=str(servers_trial.home), steps=200, pause_s=0.05)
+    eventually(lambda: servers_trial.states() == {"running": 2}, what="both run")
+    worker.terminate()
+    worker.wait(timeout=20)
+    assert servers_trial.states() == {"queued": 2}
+    assert servers_trial.rows("SELECT 1 FROM core_workerbeat") == []
 
 
 def test_a_frozen_worker_that_wakes_up_after_a_take_over_writes_nothing_more(trial):

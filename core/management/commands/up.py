@@ -28,11 +28,12 @@ class Command(QuarryCommand):
     def report(self, *, host: str, port: int, **options: Any) -> Report:
         started = time.monotonic()
         server = startup.bind(host, port)
+        port = server.getsockname()[1]
         administrator = self._prepare()
         web = Service("web", startup.web_command(server), pass_fds=[server.fileno()], must_start=True)
         supervisor = Supervisor([web], say=self._say)
         try:
-            self._start(supervisor, web, server, port)
+            self._start(supervisor, server)
             if not supervisor.is_stopping:
                 self._welcome(host, port, administrator, time.monotonic() - started)
             supervisor.watch()
@@ -56,7 +57,7 @@ class Command(QuarryCommand):
                 self._say("the sample project could not be loaded (see above); Quarry starts without it")
         return administrator
 
-    def _start(self, supervisor: Supervisor, web: Service, server: socket.socket, port: int) -> None:
+    def _start(self, supervisor: Supervisor, server: socket.socket) -> None:
         """Web first: it is what people wait for; the rest follows when it answers."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not supervisor.is_stopping and time.monotonic() < deadline and not _answers(server):
