@@ -246,7 +246,7 @@ def publish(job_id: int, queue: str) -> None:
     from core.tasks import run_job_task
 
     try:
-        run_job_task.apply_async(args=[job_id], queue=queue, retry=False)
+        run_job_task.apply_async(args=(job_id,), queue=queue, retry=False)
     except BrokerError as error:
         logger.warning("wake-up of job %s not sent (%s); the pump will send it again", job_id, error)
 

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from celery import Celery, current_app
 from django.conf import settings
@@ -116,13 +116,14 @@ class ResendDelivery:
     def _waiting(self, queue: str) -> int:
         """Wake-ups in the broker; while there are any, sending more would only pile up copies."""
         with self.app.connection_for_write() as broker:
-            return int(self.app.amqp.queues[queue](broker.default_channel).queue_declare().message_count)
+            declared: Any = self.app.amqp.queues[queue](broker.default_channel).queue_declare()
+            return int(declared.message_count)
 
 
 def _send(job_id: int, queue: str) -> None:
     from core.tasks import run_job_task
 
-    run_job_task.apply_async(args=[job_id], queue=queue)
+    run_job_task.apply_async(args=(job_id,), queue=queue)
 
 
 def _gpu_is_busy() -> bool:
@@ -233,9 +234,8 @@ def _force_end() -> None:
 
 def run_worker(*, queues: Sequence[str], threads: int | None = None) -> None:
     """Runs a Celery worker in this process until it is told to stop."""
-    from celery.platforms import SecurityWarning
-
-    warnings.filterwarnings("ignore", category=SecurityWarning)  # root in a container; messages are JSON only
+    # It warns of running as root, as containers do; the danger it means is pickled messages, and ours are JSON only.
+    warnings.filterwarnings("ignore", module=r"celery\.platforms")
     worker = current_app.Worker(
         queues=list(queues),
         concurrency=threads or settings.CELERY_WORKER_CONCURRENCY,

@@ -17,11 +17,11 @@ class Command(QuarryCommand):
         parser.add_argument("--state", choices=JobState.values, default="", help="Only jobs in this state.")
         parser.add_argument("--limit", type=int, default=30, help="At most so many (default: 30).")
 
-    def report(self, *, project: str, state: str, limit: int, **options: Any) -> Report:
+    def report(self, **options: Any) -> Report:
         jobs = Job.objects.select_related("project", "created_by")
-        if project:
-            jobs = jobs.filter(project=self.project(project))
-        rows = list(jobs_with_state(jobs, state)[: max(0, limit)])
+        if options["project"]:
+            jobs = jobs.filter(project=self.project(options["project"]))
+        rows = list(jobs_with_state(jobs, options["state"])[: max(0, options["limit"])])
         workers = living_workers()
         return Report(
             f"{len(rows)} jobs" if rows else "No jobs.",

@@ -25,37 +25,38 @@ class Command(QuarryCommand):
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: this machine only).")
         parser.add_argument("--port", type=int, default=8000, help="Port to listen on (default: 8000).")
 
-    def report(self, *, host: str, port: int, **options: Any) -> Report:
-        started = time.monotonic()
-        server = startup.bind(host, port)
+    def report(self, **options: Any) -> Report:
+        started, host = time.monotonic(), options["host"]
+        server = startup.bind(host, options["port"])
         port = server.getsockname()[1]
-        administrator = self._prepare()
+        self._prepare()
         web = Service("web", startup.web_command(server), pass_fds=[server.fileno()], must_start=True)
         supervisor = Supervisor([web], say=self._say)
         try:
             self._start(supervisor, server)
             if not supervisor.is_stopping:
-                self._welcome(host, port, administrator, time.monotonic() - started)
+                self._welcome(host, port, time.monotonic() - started)
             supervisor.watch()
         except ServiceFailedError as error:
             self._say(str(error))
-            supervisor.stop()
             sys.exit(1)
         finally:
             supervisor.stop()
         return Report("Quarry has stopped.", {"stopped": True})
 
-    def _prepare(self) -> tuple[str, str] | None:
+    def _prepare(self) -> None:
         ensure_home_marker()
         if startup.migrate_if_needed():
             self._say("the tables are up to date now")
         startup.collect_static_if_needed()
-        administrator = startup.create_first_administrator()
+        if administrator := startup.create_first_administrator():
+            self._say("the first administrator (the password is shown only this once):")
+            self._say(f"  name      {administrator[0]}")
+            self._say(f"  password  {administrator[1]}")
         if command := startup.sample_command():
             self._say("loading the sample project ...")
             if subprocess.run(command, check=False).returncode:
                 self._say("the sample project could not be loaded (see above); Quarry starts without it")
-        return administrator
 
     def _start(self, supervisor: Supervisor, server: socket.socket) -> None:
         """Web first: it is what people wait for; the rest follows when it answers."""
@@ -67,12 +68,9 @@ class Command(QuarryCommand):
         if command := startup.inference_command():
             supervisor.services.append(Service("inference", command))
 
-    def _welcome(self, host: str, port: int, administrator: tuple[str, str] | None, seconds: float) -> None:
+    def _welcome(self, host: str, port: int, seconds: float) -> None:
         shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
         self._say(f"Quarry is ready at http://{f'[{shown}]' if ':' in shown else shown}:{port}/  ({seconds:.1f} s)")
-        if administrator:
-            self._say(f"  name      {administrator[0]}")
-            self._say(f"  password  {administrator[1]}   (shown only this once)")
         self._say("Ctrl-C stops it.")
 
     def _say(self, text: str) -> None:
