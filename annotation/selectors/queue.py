@@ -57,9 +57,7 @@ def code_parts(code: Code) -> list[CodePart]:
     coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
     lines = coloured.split("\n")
     header_end = _lines_of_header(code, lines)
-    doc_end = header_end
-    while doc_end < len(lines) and 'class="sd"' in lines[doc_end]:
-        doc_end += 1
+    doc_end = _end_of_docstring(lines, header_end)
     cuts = [("header", lines[:header_end]), ("docstring", lines[header_end:doc_end]), ("body", lines[doc_end:])]
     return [CodePart(name, mark_safe("\n".join(part) + "\n")) for name, part in cuts if part]
 
@@ -71,6 +69,17 @@ def _lines_of_header(code: Code, lines: list[str]) -> int:
         if first is not None:
             return first
     return min(len(lines), len(code.header.splitlines()) or 1)
+
+
+def _end_of_docstring(lines: list[str], start: int) -> int:
+    """Index after the last line of the run of docstring lines at `start`; empty lines inside belong to it."""
+    end = start
+    for index in range(start, len(lines)):
+        if 'class="sd"' in lines[index]:
+            end = index + 1
+        elif lines[index].strip():
+            break
+    return end
 
 
 def provenance(code: Code) -> list[str]:

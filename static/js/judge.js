@@ -58,6 +58,7 @@
     return {
       all,
       add: (act) => write([...all(), act]),
+      age: () => write(all().map((act) => ({ ...act, isOld: true }))),
       drop: (act) => write(all().filter((other) => other.id !== act.id)),
     };
   }
@@ -363,6 +364,7 @@
     }
     if (answer.ok) {
       if (act.path === "undo") count(-1, 1);
+      if (act.isOld && act.path === "votes" && !data.is_repeat) count(1, -1);  // the page was made before it arrived
       take(data, outbox.all().filter((other) => other.id !== act.id));
       return "done";
     }
@@ -474,6 +476,7 @@
 
   if (outbox.all().length) {
     waitFor("server");
+    outbox.age();
     note("Sending what was kept from before…");
     send();
   } else {
