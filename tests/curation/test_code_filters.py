@@ -5,7 +5,9 @@ import pytest
 from curation.code_filters import REASONS, is_english, reason_to_leave_out
 from curation.extraction import extract_functions
 
-GOOD = 'def read_rows(path):\n    """Read all rows of a file."""\n    with open(path) as file:\n        return list(file)\n'
+GOOD = (
+    'def read_rows(path):\n    """Read all rows of a file."""\n    with open(path) as file:\n        return [*file]\n'
+)
 
 
 def reason(source: str, path: str = "package/module.py") -> str:

@@ -159,7 +159,7 @@ def test_line_ends_of_windows_and_old_macs_are_read():
     "source", ["print 'python 2'\n", "def f(:\n", "x = 1\0\n", "(" * 300 + ")" * 300, "def f():\n\tx\n        y\n"]
 )
 def test_unparsable_source_is_refused_with_a_reason(source):
-    with pytest.raises(UnparsableError, match="parse|null"):
+    with pytest.raises(UnparsableError, match=r"parse|null"):
         extract_functions(source)
 
 

@@ -1,0 +1,166 @@
+"""Code sources become codes and occurrences: counts add up, and a second reading adds nothing."""
+
+import json
+
+import pytest
+
+from core.errors import ConflictError
+from core.jobs import JobCancelledError, JobFailedError, RunningJob, claim, run_inline
+from core.models import Job, JobState
+from curation.code_sources import CodeSourceError
+from curation.models import Code, CodeOccurrence, CodeSource
+from curation.selectors import code_base, code_counts, proposable_codes
+from curation.selectors.code import browse_codes
+from curation.services.code import ingest_code, start_ingest_code
+from tests.factories import ProjectFactory
+
+pytestmark = pytest.mark.django_db
+
+GOOD = 'def read_rows(path):\n    """Read all rows of a file."""\n    with open(path) as file:\n        return [*file]'
+MAIL = 'def ask():\n    """Ask the author of this module."""\n    to = "anna.b@example-firm.com"\n    return to\n'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "shop"
+    (root / "tests").mkdir(parents=True)
+    (root / "a.py").write_text(f"def bare(x):\n    y = x\n    return y\n\n\n{GOOD}")
+    (root / "b.py").write_text(f"{GOOD}\n\n{MAIL}")
+    (root / "broken.py").write_text("def f(:\n")
+    (root / "tests" / "c.py").write_text(GOOD)
+    return root
+
+
+def ingest(project, spec, **options):
+    source, job = start_ingest_code(project=project, spec=str(spec), **options)
+    run_inline(job)
+    source.refresh_from_db()
+    return source
+
+
+def test_functions_are_counted_by_reason_and_the_counts_add_up(project, folder):
+    source = ingest(project, folder)
+    assert source.counts == {"duplicate": 2, "kept": 2, "undocumented": 1}
+    assert source.n_functions == sum(source.counts.values()) == source.occurrences.count()
+    assert source.n_new == 3
+    assert source.problems == [["broken.py", source.problems[0][1]]]
+    assert "line 1" in source.problems[0][1]
+
+
+def test_a_code_is_its_content_and_occurrences_hang_on_it(project, folder):
+    ingest(project, folder)
+    code = Code.objects.get(project=project, name="read_rows")
+    assert list(code.occurrences.order_by("path").values_list("path", "start_line", "filter_reason")) == [
+        ("a.py", 6, ""),
+        ("b.py", 1, "duplicate"),
+        ("tests/c.py", 1, "duplicate"),
+    ]
+    assert code.is_paired
+    assert (code.header, code.docstring) == ("def read_rows(path):", "Read all rows of a file.")
+
+
+def test_the_counts_of_a_source_are_the_rows_behind_them(project, folder):
+    source = ingest(project, folder)
+    for reason in source.counts:
+        assert browse_codes(project, source=source.pk, reason=reason).count() == 1 + (reason == "kept")
+
+
+def test_unpaired_and_private_code_is_never_proposed(project, folder):
+    ingest(project, folder)
+    assert Code.objects.get(name="ask").quarantine_reason == "e-mail"
+    assert [code.name for code in proposable_codes(project)] == ["read_rows"]
+    assert [name for _, name, _ in code_base(project)] == ["read_rows"]
+    assert code_counts(project) == {"all": 3, "paired": 1, "unpaired": 1, "quarantined": 1}
+
+
+def test_a_search_does_not_tell_what_private_code_holds(project, folder):
+    ingest(project, folder)
+    assert not browse_codes(project, text="author of this").exists()
+
+
+def test_reading_again_adds_nothing(project, folder):
+    first = ingest(project, folder)
+    before = list(CodeOccurrence.objects.order_by("id").values())
+    again = ingest(project, folder)
+    assert again.pk == first.pk
+    assert (again.counts, again.n_new) == (first.counts, first.n_new)
+    assert list(CodeOccurrence.objects.order_by("id").values()) == before
+    assert Code.objects.count() == 3
+
+
+def test_a_killed_run_counts_nothing_twice(project, folder, monkeypatch):
+    source, job = start_ingest_code(project=project, spec=str(folder))
+    run = claim(job.pk)
+    monkeypatch.setattr("core.db._FIRST_CHUNK_ROWS", 2)
+    calls = iter([None, JobCancelledError(job_id=job.pk)])
+
+    def stop_at_the_second_report(*args):
+        error = next(calls, None)
+        if error:
+            raise error
+
+    monkeypatch.setattr(RunningJob, "progress", lambda self, *args: stop_at_the_second_report())
+    with pytest.raises(JobCancelledError):
+        ingest_code(run=run, code_source=source, spec=str(folder))
+    monkeypatch.undo()
+    ingest_code(run=run, code_source=source, spec=str(folder))
+    source.refresh_from_db()
+    assert source.counts == {"duplicate": 2, "kept": 2, "undocumented": 1}
+    assert source.n_new == 3
+
+
+def test_a_function_that_passes_somewhere_is_paired_whatever_came_first(project, tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "a.py").write_text(GOOD)
+    ingest(project, tmp_path)
+    assert not Code.objects.get().is_paired
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.py").write_text(GOOD)
+    second = ingest(project, other)
+    code = Code.objects.get()
+    assert (code.is_paired, code.filter_reason) == (True, "")
+    assert second.n_new == 0
+
+
+def test_the_same_code_in_two_projects_is_two_rows(project, folder):
+    ingest(project, folder)
+    ingest(ProjectFactory(), folder)
+    assert Code.objects.filter(name="read_rows").count() == 2
+
+
+def test_a_cosqa_code_base_gives_one_code_per_entry(project, tmp_path):
+    path = tmp_path / "code_idx_map.txt"
+    path.write_text(json.dumps({GOOD: 0, "def bare(x):\n    print x": 1}))
+    source = ingest(project, path)
+    assert (source.kind, source.counts) == ("cosqa", {"kept": 2})
+    assert proposable_codes(project).count() == 2
+
+
+def test_a_bad_source_makes_no_job_and_no_row(project, tmp_path):
+    with pytest.raises(CodeSourceError):
+        start_ingest_code(project=project, spec=str(tmp_path / "gone"))
+    assert not Job.objects.exists()
+    assert not CodeSource.objects.exists()
+
+
+def test_the_same_source_is_not_read_twice_at_once(project, folder):
+    _, job = start_ingest_code(project=project, spec=str(folder))
+    with pytest.raises(ConflictError, match="being read already"):
+        start_ingest_code(project=project, spec=str(folder))
+    run_inline(job)
+    start_ingest_code(project=project, spec=str(folder))
+
+
+def test_a_source_that_is_gone_when_the_job_runs_fails_plainly(project, folder):
+    _, job = start_ingest_code(project=project, spec=str(folder))
+    folder.rename(folder.with_name("moved"))
+    with pytest.raises(JobFailedError, match="no package, folder or file"):
+        run_inline(job)
+    job.refresh_from_db()
+    assert (job.state, job.error_code) == (JobState.FAILED, "bad_code_source")
+
+
+def test_the_real_code_base_is_6267_rows(project, real_data):
+    source = ingest(project, real_data / "cosqa" / "code_idx_map.txt")
+    assert source.n_functions == Code.objects.filter(project=project).count() == 6267
