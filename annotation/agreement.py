@@ -6,7 +6,7 @@ are a dozen patterns. Sums are exact fractions; floats appear only at the edge. 
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -193,21 +193,3 @@ def against_rest(rows: Iterable[tuple[int, Pattern, int]]) -> Alpha:
     if not unlike and sum(1 for count in totals.values() if count) < 2:
         return Alpha(None, n, units, UNANIMOUS)
     return Alpha(float(1 - unlike / n / expected), n, units)
-
-
-@dataclass(frozen=True, slots=True)
-class VotePattern:
-    """What a way of voting is worth under a threshold."""
-
-    pattern: str  # "2-1"
-    alpha_u: float
-    is_kept: bool
-
-
-def threshold_in_votes(min_alpha_u: Fraction, expected: Fraction, *, max_votes: int = 5) -> Iterator[VotePattern]:
-    """Every way in which 2 to `max_votes` answers reach a majority, its alpha_u, and whether the threshold keeps it."""
-    for m in range(2, max_votes + 1):
-        for minority in range((m + 1) // 2):
-            worth = alpha_u((m - minority, minority), expected)
-            if worth is not None:
-                yield VotePattern(f"{m - minority}-{minority}", float(worth), worth >= min_alpha_u)

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import queue
+from annotation.api import quality, queue, releases
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/leases/", queue.LeasesApi.as_view(), name="api-claim"),
@@ -14,4 +14,18 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/comments/", queue.CommentsApi.as_view(), name="api-comments"),
     path("projects/<slug:slug>/batches/", queue.BatchesApi.as_view(), name="api-batches"),
     path("projects/<slug:slug>/batches/<int:pk>/", queue.BatchActApi.as_view(), name="api-batch"),
+    path("projects/<slug:slug>/agreement/", quality.AgreementApi.as_view(), name="api-agreement"),
+    path("projects/<slug:slug>/votes/import/", releases.ImportVotesApi.as_view(), name="api-import-votes"),
+    path("projects/<slug:slug>/releases/", releases.ReleasesApi.as_view(), name="api-releases"),
+    path("projects/<slug:slug>/releases/<str:name>/", releases.ReleaseApi.as_view(), name="api-release"),
+    path(
+        "projects/<slug:slug>/releases/<str:name>/files/<int:pk>/",
+        releases.ReleaseFileApi.as_view(),
+        name="api-release-file",
+    ),
+    path(
+        "projects/<slug:slug>/releases/<str:name>/exports/",
+        releases.ReleaseExportsApi.as_view(),
+        name="api-release-exports",
+    ),
 ]

@@ -34,6 +34,8 @@ def size_category(n: int) -> str:
 
 def describe_rule(rule: dict[str, Any]) -> str:
     """A keep rule in words."""
+    if rule.get("min_share") == "1/2":
+        return f"at least {rule['min_votes']} valid votes, and any majority of the answers"
     return _KEEP_RULES[rule["keep"]].format(**rule)
 
 

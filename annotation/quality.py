@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from annotation.agreement import RESAMPLES, Alpha, Coincidences, Pattern, against_rest, alpha
+from annotation.agreement import RESAMPLES, Alpha, Coincidences, Pattern, against_rest, alpha, alpha_u
 from annotation.consensus import Decision, Keep, KeepRule, Tally, decide
 
 SET_ASIDE = "set_aside"
@@ -121,6 +121,29 @@ def rule_table(min_votes: int = 3) -> list[KeepRule]:
         KeepRule(Keep.ALPHA_U, min_votes, min_alpha_u=Fraction(0)),
         KeepRule(Keep.UNANIMOUS, min_votes),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class VotePattern:
+    """What a rule makes of a way of voting: its share and alpha_u (None where D_e is 0), and whether it is kept."""
+
+    pattern: str  # "2-1"
+    share: float
+    alpha_u: float | None
+    is_kept: bool
+
+
+def patterns_under(rule: KeepRule, expected: Fraction, *, max_votes: int = 5) -> list[VotePattern]:
+    """Every way in which 2 to `max_votes` answers (and no other votes) reach a majority, under a rule."""
+    made = []
+    for m in range(2, max_votes + 1):
+        for minority in range((m + 1) // 2):
+            tally = Tally(n_yes=m, n_one=m - minority, n_zero=minority)
+            worth = alpha_u((minority, m - minority), expected)
+            kept = decide(tally, rule, expected_disagreement=expected).is_kept
+            share = (m - minority) / m
+            made.append(VotePattern(tally.pattern, share, None if worth is None else float(worth), kept))
+    return made
 
 
 @dataclass(frozen=True, slots=True)

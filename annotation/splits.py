@@ -81,7 +81,8 @@ def split_pairs(edges: Sequence[Edge], *, dev: Size, test: Size, seed: int = 0, 
 
     by: "group" keeps connected query-code groups whole; "code" keeps codes whole and drops the pairs whose query would
     stand on two sides (the stricter side, test over dev over train, keeps the query). Labels are balanced as far as
-    groups allow. Raises SplitSizeError when dev or test misses its size by more than a tenth (and more than one pair).
+    groups allow. Raises SplitSizeError when dev or test misses its size by more than a tenth (and more than one pair),
+    before pairs are dropped.
     """
     connected = connected_groups(edges)
     whole = connected if by == "group" else _groups_by(edges, lambda edge: edge.code)
@@ -90,9 +91,9 @@ def split_pairs(edges: Sequence[Edge], *, dev: Size, test: Size, seed: int = 0, 
         raise SplitSizeError(f"Dev and test ask for {sum(sizes.values()):,} pairs, but there are only {len(edges):,}.")
     groups = _in_seeded_order(edges, whole, seed)
     of_pair = _fill(groups, sizes, edges)
+    _refuse_missed_sizes(of_pair, sizes, groups, by=by)
     dropped = _drop_straddling_queries(edges, of_pair) if by == "code" else 0
     report = _report(edges, of_pair, sizes, connected, by=by, seed=seed, dropped=dropped)
-    _refuse_missed_sizes(report, sizes, groups, by=by)
     return Split(of_pair, report)
 
 
@@ -202,20 +203,17 @@ def _report(
     }
 
 
-def _refuse_missed_sizes(report: dict[str, Any], sizes: dict[str, int], groups: list[_Group], *, by: str) -> None:
+def _refuse_missed_sizes(
+    of_pair: Sequence[str | None], sizes: dict[str, int], groups: list[_Group], *, by: str
+) -> None:
+    filled = Counter(of_pair)
     for split, wanted in sizes.items():
-        got = report["pairs"][split]
-        miss = abs(got - wanted)
-        if miss <= 1 or miss <= wanted * TOLERANCE:
-            continue
-        largest = max(group.size for group in groups)
-        total = sum(group.size for group in groups)
-        raise SplitSizeError(
-            f"The {split} split should hold {wanted:,} pairs, but whole groups give {got:,}: of {total:,} pairs, "
-            f"{largest:,} hang together by shared queries or codes and cannot be parted. "
-            + (
-                "Ask for another size, or split by code, which parts such groups and drops the pairs between the sides."
-                if by == "group"
-                else "Ask for another size."
+        miss = abs(filled[split] - wanted)
+        if miss > 1 and miss > wanted * TOLERANCE:
+            largest = max(group.size for group in groups)
+            way_out = ", or split by code, which parts such groups and drops the pairs between the sides"
+            raise SplitSizeError(
+                f"The {split} split should hold {wanted:,} pairs, but whole groups give {filled[split]:,}: of "
+                f"{len(of_pair):,} pairs, {largest:,} hang together by shared queries or codes and cannot be parted. "
+                f"Ask for another size{way_out if by == 'group' else ''}."
             )
-        )

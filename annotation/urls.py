@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from annotation.views import queue
+from annotation.views import quality, queue, releases
 
 app_name = "annotation"
 urlpatterns: list[URLPattern] = [
@@ -15,4 +15,10 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/batches/<int:pk>/", queue.batch, name="batch"),
     path("p/<slug:slug>/batches/<int:pk>/change/", queue.change_batch, name="batch-change"),
     path("p/<slug:slug>/items/<int:pk>/", queue.item, name="item"),
+    path("p/<slug:slug>/agreement/", quality.agreement, name="agreement"),
+    path("p/<slug:slug>/agreement/pairs/", quality.disagreements, name="disagreements"),
+    path("p/<slug:slug>/releases/", releases.releases, name="releases"),
+    path("p/<slug:slug>/releases/<str:name>/", releases.release, name="release"),
+    path("p/<slug:slug>/releases/<str:name>/change/", releases.change_release, name="release-change"),
+    path("p/<slug:slug>/releases/<str:name>/files/<int:pk>/", releases.release_file, name="release-file"),
 ]

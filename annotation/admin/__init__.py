@@ -1,5 +1,5 @@
 """The annotation stage in the admin."""
 
-from annotation.admin import queue
+from annotation.admin import queue, releases
 
-__all__ = ["queue"]
+__all__ = ["queue", "releases"]

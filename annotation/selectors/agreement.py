@@ -1,18 +1,22 @@
 """The agreement of a project as one report: what the page, the API and the command show."""
 
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from annotation.agreement import PAPER_ALPHA, alpha_u
+from annotation.agreement import PAPER_ALPHA, RESAMPLES, alpha_u
+from annotation.card import describe_removal, describe_rule
 from annotation.consensus import KeepRule
 from annotation.quality import (
     ItemPattern,
+    KeepSummary,
     RaterSummary,
     by_batch,
     by_rater,
     expected_disagreement,
     headline,
     keep_summary,
+    patterns_under,
     rule_table,
 )
 from annotation.selectors.votes import item_patterns, rater_patterns
@@ -33,12 +37,29 @@ def agreement_report(project: Project, *, rule: KeepRule | None = None, with_nam
         "paper": PAPER_ALPHA,
         "batches": _batches(project, [*items, *pilot]),
         "raters": _raters(by_rater(rater_patterns(project)), with_names=with_names),
-        "rules": [keep_summary(items, each).to_dict() for each in rule_table()],
+        "rules": [_kept(keep_summary(items, each)) for each in rule_table()],
         "note": three_rater_note(expected_disagreement(items)),
     }
     if rule is not None:
-        report["what_if"] = keep_summary(items, rule, resamples=500).to_dict()
+        report["what_if"] = _what_if(items, rule)
     return report
+
+
+def _kept(summary: KeepSummary) -> dict[str, Any]:
+    facts = summary.to_dict()
+    share = round(summary.share_of_ones, 4) if summary.kept else None
+    return {**facts, "text": describe_rule(facts["rule"]), "share_of_ones": share}
+
+
+def _what_if(items: list[ItemPattern], rule: KeepRule) -> dict[str, Any]:
+    """A rule in numbers, and what its threshold says of each way of voting."""
+    expected = expected_disagreement(items)
+    kept = keep_summary(items, rule, resamples=RESAMPLES)
+    return {
+        **_kept(kept),
+        "removed_words": [(describe_removal(reason), n) for reason, n in kept.removed.items()],
+        "patterns": [asdict(pattern) for pattern in patterns_under(rule, expected)],
+    }
 
 
 def three_rater_note(expected: Fraction) -> str:

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
-from annotation.models import ImportedLabel, Release
-from core.models import Project
+from annotation.models import ImportedLabel, Release, ReleaseFile
+from core.access import roles_in
+from core.errors import NotFoundError
+from core.models import Project, Role, User
 
 RELEASES_FOLDER = "releases"
 
@@ -43,3 +46,27 @@ def consistent_reads() -> Iterator[None]:
             yield
         finally:
             cursor.execute("ROLLBACK")
+
+
+def visible_releases(project: Project, user: User) -> QuerySet[Release]:
+    """Releases this person may see: curators all, others what is published or was withdrawn after that."""
+    if Role.CURATOR in roles_in(user, project):
+        return project.releases.all()
+    return project.releases.filter(published_at__isnull=False)
+
+
+def open_file(release: Release, file: ReleaseFile) -> BinaryIO:
+    """A file of a release, open for reading. Raises NotFoundError when it is gone or leads out of its folder."""
+    folder = release_folder(release).resolve()
+    path = (folder / file.path).resolve()
+    if not release.has_files or not path.is_relative_to(folder) or not path.is_file():
+        raise NotFoundError(what="file", name=f"{release}/{file.path}")
+    return path.open("rb")
+
+
+def read_card(release: Release) -> str:
+    """The dataset card without its front matter and title; "" for a release without files."""
+    path = release_folder(release) / "README.md"
+    if not release.has_files or not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8").partition("\n---\n")[2].partition("\n\n")[2].partition("\n\n")[2]

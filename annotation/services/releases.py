@@ -153,7 +153,7 @@ def _record(release: Release, path: str, facts: dict[str, Any], files: list[File
             for file in files
         )
         release.path = path
-        release.stats = facts
+        release.stats = {**facts, "pairs": facts["statistics"]["pairs"]}
         release.content_sha256 = next(file.sha256 for file in files if file.path == MANIFEST)
         release.state = ReleaseState.DRAFT
         release.save(update_fields=["path", "stats", "content_sha256", "state"])
