@@ -7,12 +7,12 @@ from django.http import Http404
 
 from core.access import may_manage_job
 from core.errors import NotAllowedError
-from core.models import Job, JobState
+from core.models import Job, JobQuerySet
 
 UNFINISHED_SHOWN = 20
 
 
-def jobs_of_person(user: Any) -> QuerySet[Job]:
+def jobs_of_person(user: Any) -> JobQuerySet:
     """Jobs of this person's projects, newest first."""
     return Job.objects.for_user(user)
 
@@ -22,10 +22,9 @@ def jobs_with_state(jobs: QuerySet[Job], state: str) -> QuerySet[Job]:
     return jobs.filter(state=state) if state else jobs
 
 
-def longest_running_first(jobs: QuerySet[Job]) -> list[Job]:
+def longest_running_first(jobs: JobQuerySet) -> list[Job]:
     """Unfinished jobs, running ones first."""
-    unfinished = jobs.filter(state__in=[JobState.RUNNING, JobState.QUEUED])
-    return list(unfinished.order_by("-state", "id")[:UNFINISHED_SHOWN])
+    return list(jobs.unfinished().order_by("-state", "id")[:UNFINISHED_SHOWN])
 
 
 def job_for(user: Any, pk: int, *, to_manage: bool = False) -> Job:

@@ -124,6 +124,9 @@ class JobQuerySet(models.QuerySet["Job"]):
     def unfinished(self) -> "JobQuerySet":
         return self.filter(state__in=[JobState.QUEUED, JobState.RUNNING])
 
+    def ended(self) -> "JobQuerySet":
+        return self.filter(state__in=[JobState.DONE, JobState.FAILED, JobState.CANCELLED])
+
 
 class Job(models.Model):
     """Any long work. This row is the truth; Celery only carries the wake-up with its id (core/jobs.py)."""

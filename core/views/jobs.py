@@ -12,7 +12,7 @@ from core.access import project_for
 from core.health import is_worker_alive
 from core.job_selectors import job_for, jobs_of_person, jobs_with_state, longest_running_first
 from core.jobs import cancel_job, retry_job
-from core.models import Job, JobState
+from core.models import Job, JobQuerySet, JobState
 from core.paging import keyset_page
 
 PAGE_SIZE = 50
@@ -33,14 +33,15 @@ def jobs(request: HttpRequest, slug: str) -> HttpResponse:
     return _list(request, project.jobs.all(), {"project": project, "section": "jobs"})
 
 
-def _list(request: HttpRequest, rows: Any, context: dict[str, Any]) -> HttpResponse:
+def _list(request: HttpRequest, rows: JobQuerySet, context: dict[str, Any]) -> HttpResponse:
     rows = rows.select_related("project", "created_by")
     state = request.GET.get("state", "")
-    shown = jobs_with_state(rows, state)
+    page = keyset_page(jobs_with_state(rows, state) if state else rows.ended(), request, size=PAGE_SIZE)
     context |= {
         "unfinished": [] if state else longest_running_first(rows),
-        "page": keyset_page(shown, request, size=PAGE_SIZE),
-        "states": [("", "All"), *JobState.choices],
+        "page": page,
+        "shows_errors": any(job.error for job in page),
+        "states": [("", "Ended"), *JobState.choices],
         "state": state,
     }
     return render(request, "core/jobs.html", context)
