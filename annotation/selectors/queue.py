@@ -55,7 +55,7 @@ def shown_pair(slot: Slot) -> ShownPair:
 def code_parts(code: Code) -> list[CodePart]:
     """The code's lines as header, docstring and body. Code without a docstring is a header and a body."""
     coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
-    lines = coloured.split("\n")
+    lines = coloured.rstrip("\n").split("\n")
     header_end = _lines_of_header(code, lines)
     doc_end = _end_of_docstring(lines, header_end)
     cuts = [("header", lines[:header_end]), ("docstring", lines[header_end:doc_end]), ("body", lines[doc_end:])]
