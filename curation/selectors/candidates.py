@@ -79,7 +79,9 @@ def sample_candidates(run: CandidateRun, size: int = 20) -> list[Candidate]:
     step = max(1, len(ranked) / size)
     chosen = [ranked[int(place * step)] for place in range(min(size, len(ranked)))]
     return list(
-        Candidate.objects.filter(pk__in=chosen).select_related("pair__query", "pair__code").order_by("-score", "id")
+        Candidate.objects.filter(pk__in=chosen, pair__query__quarantine_reason="", pair__code__quarantine_reason="")
+        .select_related("pair__query", "pair__code")
+        .order_by("-score", "id")
     )
 
 
