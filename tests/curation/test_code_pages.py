@@ -164,7 +164,7 @@ def test_the_api_queues_a_source_and_a_run(curator_client, project):
 
 
 @pytest.mark.parametrize(
-    "body", [{"threshold": 2}, {"cap": 0}, {"policy": "x"}, {"threshold": "high"}, {"text_view": ""}]
+    "body", [{"threshold": 2}, {"cap": 0}, {"policy": "x"}, {"threshold": "high"}, {"text_view": "x"}]
 )
 def test_bad_settings_of_a_run_are_refused(curator_client, project, body):
     fill(project, n_queries=1, n_codes=1)
