@@ -1,12 +1,12 @@
 """The contract of encoders, and the cheap stand-in for tests. No heavy import.
 
-`load_encoder(name)` is where the rest of the house gets one; the transformers encoder lives in
+`core.encoders.load_encoder(name)` is where the rest of the house gets one; the transformers encoder lives in
 `modeling.ml.encoders`, is imported on first use, and never in the web process.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,21 +48,3 @@ class HashingEncoder:
             if progress:
                 progress(index + 1, len(texts))
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def load_encoder(name: str, **options: Any) -> Encoder:
-    """`hashing`, `minilm`, `codebert`, a folder (transformers model or Quarry checkpoint) or a hub name.
-
-    `checkpoints/...` is a folder below QUARRY_HOME: rows hold relative paths.
-
-    Raises modeling.ml.errors.UnknownEncoderError when it cannot be loaded.
-    """
-    if name == "hashing":
-        return HashingEncoder()
-    from django.conf import settings
-    from django.utils.module_loading import import_string
-
-    if name.startswith("checkpoints/"):
-        name = str(settings.QUARRY_HOME / name)
-    encoder: Encoder = import_string(settings.ENCODER_LOADER)(name, **options)
-    return encoder

@@ -16,7 +16,8 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
-from core.encoding import Encoder, FloatArray, load_encoder
+from core.encoders import load_encoder
+from core.encoding import Encoder, FloatArray
 from core.errors import QuarryError
 from core.index import MatrixIndex, top_codes
 from core.models import Project

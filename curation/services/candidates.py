@@ -11,7 +11,8 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from core.db import run_in_chunks, write_transaction
-from core.encoding import Encoder, load_encoder
+from core.encoders import load_encoder
+from core.encoding import Encoder
 from core.errors import BadInputError, QuarryError
 from core.index import make_index, top_codes
 from core.jobs import RunningJob, create_job

@@ -8,6 +8,7 @@ from core.commands import QuarryCommand, Report
 from demo.cosqa import PAPER, walk_cosqa
 from demo.road import Road
 from demo.walk import Walk, walk_sample
+from modeling.ml.recipes import parse_overrides
 
 
 class Command(QuarryCommand):
@@ -34,7 +35,7 @@ class Command(QuarryCommand):
             seed=options["seed"],
             encoder=options["encoder"],
             code=options["code"],
-            settings=tuple(tuple(part.split("=", 1)) for part in options["set"] if "=" in part),
+            settings=tuple(parse_overrides(options["set"]).items()),
         )
         project = walk_cosqa(walk, options["cosqa"]) if options["cosqa"] else walk_sample(walk)
         title = f"\nThe whole road, project {project.slug}"
