@@ -223,7 +223,15 @@ SPECTACULAR_SETTINGS = {
 
 # --- jobs (config/celery.py reads CELERY_*) ---------------------------------------------------------
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.05} if not REDIS_URL else {"visibility_timeout": 3600}
+CELERY_BROKER_TRANSPORT_OPTIONS: dict = {"polling_interval": 0.05}
+if REDIS_URL:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 3600,
+        "socket_connect_timeout": 3,
+        "socket_timeout": 30,
+        # A request must not hang on a broker that is away: the job's row is safe, its wake-up is sent again later.
+        **{"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.2},
+    }
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True

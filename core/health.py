@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
@@ -22,7 +22,8 @@ DISK_LOW_BYTES = 2 * 2**30
 DISK_FULL_BYTES = 200 * 2**20
 # Older ones can, rarely, corrupt a database in WAL mode when two processes write at one moment (RELIABILITY).
 SAFE_SQLITE = (3, 51, 3)
-ALIVE_CACHE_S = 1
+ALIVE_MEMORY_S = 1.0
+_remembered: dict[str, tuple[float, bool]] = {}
 OK, ADVICE, WARN, FAIL = "ok", "advice", "warn", "fail"
 
 
@@ -64,12 +65,18 @@ def living_workers() -> list[WorkerBeat]:
 
 
 def is_worker_alive() -> bool:
-    """The cheap question for every page: remembered for a second in this process."""
-    known = cache.get("worker-alive")
-    if known is None:
+    """The cheap question for every page: the answer is remembered for a second in this process."""
+    asked_at, known = _remembered.get("alive", (0.0, False))
+    now = time.monotonic()
+    if not asked_at or now - asked_at > ALIVE_MEMORY_S:
         known = bool(living_workers())
-        cache.set("worker-alive", known, ALIVE_CACHE_S)
-    return bool(known)
+        _remembered["alive"] = (now, known)
+    return known
+
+
+def forget_workers() -> None:
+    """Makes the next question go to the database."""
+    _remembered.clear()
 
 
 def how_to_start_a_worker() -> str:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from core.health import forget_workers
 from core.models import Job, JobState, WorkerBeat
 from tests.factories import ProjectFactory, UserFactory, member
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _fresh_cache():
-    cache.clear()
+def _ask_again():
+    forget_workers()
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_the_api_shows_cancels_and_retries_a_job(curator_client, job):
 
 
 def alive(seconds_ago: float = 0.0) -> None:
-    cache.clear()
+    forget_workers()
     WorkerBeat.objects.update_or_create(
         name="w", defaults={"queues": "default,gpu", "beat_at": timezone.now() - timedelta(seconds=seconds_ago)}
     )
