@@ -1,26 +1,26 @@
-"""Measures one checkpoint on several files in one process: it is loaded once, its code base is encoded once.
+"""Measures checkpoints on files, in a process of its own: each is loaded once and encodes a code base once.
 
     python -m modeling.measure SPEC.json
 
-The specification is {"checkpoint", "max_length", "view"} as load_scorer takes them, and "measures": a list of
-{"kind": "search", "queries": FILE, "code_base": FILE} and {"kind": "qa", "pairs": FILE, "choose_on": FILE or null}.
-Printed are lines {"progress": [done, total]} and, last, {"results": [metrics or {"problem": text}, ...]} in the order of
-the measures. No Django.
+The specification is a list of {"checkpoint", "max_length", "view"} as load_scorer takes them, each with "measures": a
+list of {"kind": "search", "queries": FILE, "code_base": FILE} and {"kind": "qa", "pairs": FILE, "choose_on": FILE or
+null}. Printed are lines {"checkpoint": number, "progress": [done, total]} and, last, {"results": [[...], ...]}: for
+each measure its metrics, or a {"problem": text}. No Django.
 """
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.encoding import Progress
 from core.errors import QuarryError
-from modeling.ml.data import read_code_base, read_pairs
+from modeling.ml.data import Example, read_code_base, read_pairs
 from modeling.ml.errors import BadDataError
 from modeling.ml.evaluation import evaluate_qa, evaluate_search
 from modeling.ml.matcher import Scorer, load_scorer
-
-PROGRESS_EVERY = 64
 
 
 class Remembering:
@@ -34,26 +34,31 @@ class Remembering:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.scorer, name)
 
-    def index(self, codes: Sequence[str], *, progress: Callable[[int, int], None] | None = None) -> Any:
+    def index(self, codes: Sequence[str], *, progress: Progress | None = None) -> Any:
         """The scorer's own index of these codes."""
         if self._index is None or list(codes) != list(self._codes):
             self._codes, self._index = list(codes), self.scorer.index(codes, progress=progress)
         return self._index
 
 
-def measure(scorer: Scorer, spec: dict[str, Any]) -> dict[str, Any]:
+def measure_all(number: int, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results of one checkpoint's measures."""
+    scorer = Remembering(load_scorer(source["checkpoint"], max_length=source["max_length"], view=source["view"]))
+    return [measure(scorer, spec, progress=partial(_say, number)) for spec in source["measures"]]
+
+
+def measure(scorer: Scorer, spec: dict[str, Any], *, progress: Progress | None = None) -> dict[str, Any]:
     """The metrics of one measure; a file without usable pairs gives {"problem": text}."""
     try:
         if spec["kind"] == "search":
-            return evaluate_search(
-                scorer, read_pairs(spec["queries"]), read_code_base(spec["code_base"]), progress=_say
-            )
-        return evaluate_qa(scorer, read_pairs(spec["pairs"]), choose_on=_dev_pairs(spec.get("choose_on")))
+            pairs, code_base = read_pairs(spec["queries"]), read_code_base(spec["code_base"])
+            return evaluate_search(scorer, pairs, code_base, progress=progress)
+        return evaluate_qa(scorer, read_pairs(spec["pairs"]), choose_on=_dev_pairs(spec["choose_on"]))
     except BadDataError as error:
         return {"problem": str(error)}
 
 
-def _dev_pairs(path: str | None) -> list[Any]:
+def _dev_pairs(path: str | None) -> list[Example]:
     """Pairs to choose the threshold on; none where the file has none."""
     if path is None:
         return []
@@ -63,17 +68,15 @@ def _dev_pairs(path: str | None) -> list[Any]:
         return []
 
 
-def _say(done: int, total: int) -> None:
-    if done % PROGRESS_EVERY == 0 or done >= total:
-        print(json.dumps({"progress": [done, total]}), flush=True)  # noqa: T201 - this is the program's output
+def _say(number: int, done: int, total: int) -> None:
+    print(json.dumps({"checkpoint": number, "progress": [done, total]}), flush=True)  # noqa: T201 - the output
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs a specification; 0 when done, 2 when the checkpoint cannot be loaded."""
-    spec = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+    """Runs a specification; 0 when done, 2 when a checkpoint cannot be loaded."""
+    sources = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
-        scorer = Remembering(load_scorer(spec["checkpoint"], max_length=spec.get("max_length"), view=spec.get("view")))
-        results = [measure(scorer, one) for one in spec["measures"]]
+        results = [measure_all(number, source) for number, source in enumerate(sources)]
     except QuarryError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

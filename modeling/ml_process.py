@@ -58,10 +58,10 @@ def run_module(
 class Printed:
     """The whole lines of a growing file; one that was cut short (a resumed run) is read from its start again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, from_end: bool = False) -> None:
         self.path = path
         self.lines: list[str] = []
-        self._place = 0
+        self._place = path.stat().st_size if from_end and path.exists() else 0
 
     def new_lines(self) -> list[str]:
         """Lines that were completed since the last call."""

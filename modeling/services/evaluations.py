@@ -14,7 +14,7 @@ from core.db import write_transaction
 from core.errors import BadInputError, QuarryError
 from core.jobs import RunningJob, create_job
 from core.models import Job, Project
-from modeling.comparisons import BEFORE
+from modeling.comparisons import AFTER, BEFORE
 from modeling.ml_process import run_module
 from modeling.models import Evaluation, TrainingRun
 from modeling.selectors import RUN_PREFIX, checkpoint_folder, find_checkpoint, split_sizes
@@ -66,49 +66,57 @@ def evaluate(*, run: RunningJob, evaluation_id: int) -> dict[str, Any]:
     location = find_checkpoint(evaluation.project, evaluation.checkpoint).location
     log = Path(settings.QUARRY_HOME) / "tmp" / f"evaluation-{evaluation.pk}.log"
     try:
-        metrics = measure([evaluation], Source(location), run=run, log=log)[0]
+        measure([Source(location, [evaluation])], run=run, log=log)
     finally:
         log.unlink(missing_ok=True)
-    if "problem" in metrics:
-        raise NothingToMeasureError(release=evaluation.release, problem=metrics["problem"])
-    return {"evaluation": evaluation.pk, **metrics}
+    evaluation.refresh_from_db()
+    if not evaluation.metrics:
+        raise NothingToMeasureError(release=evaluation.release, problem=evaluation.params.get("problem", ""))
+    return {"evaluation": evaluation.pk, **evaluation.metrics}
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is measured: a name or folder, and how much of a text it reads (None: as it says itself)."""
+    """A name or folder that is measured, for which rows, and how much of a text it reads (None: as it says itself)."""
 
     location: str
+    evaluations: Sequence[Evaluation]
     max_length: int | None = None
     view: str | None = None
 
+    def spec(self) -> dict[str, Any]:
+        """As modeling.measure reads it."""
+        measures = [_measure(one) for one in self.evaluations]
+        return {"checkpoint": self.location, "max_length": self.max_length, "view": self.view, "measures": measures}
 
-def measure(
-    evaluations: Sequence[Evaluation], source: Source, *, run: RunningJob, log: Path, note: str = ""
-) -> list[dict[str, Any]]:
-    """Measures a checkpoint for all these evaluations in one process and stores their metrics."""
-    measures = [_measure(one) for one in evaluations]
-    label = note or f"measuring {evaluations[0].checkpoint}"
+
+def measure(sources: Sequence[Source], *, run: RunningJob, log: Path) -> None:
+    """Measures all sources in one process and stores their figures."""
 
     def tick(lines: list[str]) -> None:
-        found = [json.loads(line)["progress"] for line in lines if line.startswith('{"progress"')]
-        if found:
-            run.progress(*found[-1], label)
+        said = [json.loads(line) for line in lines if line.startswith('{"checkpoint"')]
+        if said:
+            measured = sources[said[-1]["checkpoint"]].evaluations[0].checkpoint
+            run.progress(*said[-1]["progress"], f"measuring {measured.removeprefix(RUN_PREFIX)}: codes encoded")
         else:
             run.check()
 
     with tempfile.TemporaryDirectory() as scratch:
         spec = Path(scratch) / "spec.json"
-        wanted = {"checkpoint": source.location, "max_length": source.max_length, "view": source.view}
-        spec.write_text(json.dumps({**wanted, "measures": measures}), encoding="utf-8")
+        spec.write_text(json.dumps([source.spec() for source in sources]), encoding="utf-8")
         printed = run_module("modeling.measure", [str(spec)], log=log, tick=tick)
-    results: list[dict[str, Any]] = json.loads(printed[-1])["results"]
-    for evaluation, metrics in zip(evaluations, results, strict=True):
-        # A problem stays beside the figures it prevented; a page then says why there are none.
-        shown = {**metrics, "checkpoint": evaluation.checkpoint} if "problem" not in metrics else {}
-        params = {**evaluation.params, **({"problem": metrics["problem"]} if "problem" in metrics else {})}
-        Evaluation.objects.filter(pk=evaluation.pk).update(metrics=shown, params=params)
-    return results
+    for source, results in zip(sources, json.loads(printed[-1])["results"], strict=True):
+        for evaluation, metrics in zip(source.evaluations, results, strict=True):
+            _store(evaluation, metrics)
+
+
+def _store(evaluation: Evaluation, metrics: dict[str, Any]) -> None:
+    """Figures, or beside the row why there are none."""
+    if "problem" in metrics:
+        evaluation.params["problem"] = metrics["problem"]
+    else:
+        evaluation.metrics = {**metrics, "checkpoint": evaluation.checkpoint}
+    evaluation.save(update_fields=["metrics", "params"])
 
 
 def _measure(evaluation: Evaluation) -> dict[str, Any]:
@@ -121,25 +129,28 @@ def _measure(evaluation: Evaluation) -> dict[str, Any]:
     return {"kind": "qa", "pairs": str(folder / f"cosqa-qa-{evaluation.split}.json"), "choose_on": choose_on}
 
 
-def evaluate_training(training: TrainingRun, *, run: RunningJob, stage: str, log: Path) -> None:
-    """Measures a run's encoder before, or its checkpoint after the training, on test and dev.
+def evaluate_training(training: TrainingRun, *, run: RunningJob, log: Path) -> None:
+    """Measures a run's encoder as it came and its checkpoint, on test and dev.
 
     Figures that stand already are not measured again: those of a resumed job, and those of the same untrained encoder
     with the same settings in another run.
     """
     config = training.config
-    if stage == BEFORE and config["objective"] == "none":
-        return
+    before = Source(
+        config["encoder"],
+        _missing_rows(training, BEFORE) if config["objective"] != "none" else [],
+        max_length=config["max_length"] or None,
+        view=config["text_view"],
+    )
+    after = Source(str(checkpoint_folder(training)), _missing_rows(training, AFTER))
+    sources = [source for source in (before, after) if source.evaluations]
+    if sources:
+        measure(sources, run=run, log=log)
+
+
+def _missing_rows(training: TrainingRun, stage: str) -> list[Evaluation]:
     rows = [_row_of(training, stage, split, kind) for split in ("test", "dev") for kind in KINDS]
-    missing = [row for row in rows if row is not None and not row.metrics]
-    if not missing:
-        return
-    if stage == BEFORE:
-        source = Source(config["encoder"], max_length=config["max_length"] or None, view=config["text_view"])
-        measure(missing, source, run=run, log=log, note="measuring the encoder as it came")
-    else:
-        source = Source(str(checkpoint_folder(training)))
-        measure(missing, source, run=run, log=log, note="measuring the trained checkpoint")
+    return [row for row in rows if row is not None and not row.metrics]
 
 
 def _row_of(training: TrainingRun, stage: str, split: str, kind: str) -> Evaluation | None:

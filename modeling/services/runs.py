@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from annotation.selectors import release_folder
 from core.db import write_transaction
 from core.errors import BadInputError, ConflictError, QuarryError
 from core.jobs import RunningJob, cancel_job, create_job, retry_job
 from core.models import Job, Project
-from modeling.comparisons import AFTER, BEFORE
 from modeling.ml.errors import BadSettingError
 from modeling.ml.recipes import Recipe, resolve
 from modeling.ml_process import Printed, run_module
@@ -21,6 +21,7 @@ from modeling.services.evaluations import evaluate_training
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 RESERVED_NAMES = {"new"}
 MIN_PAIRS = 2
+STEP = re.compile(r"step \d+/(\d+),")
 _BOOKKEEPING = {"step", "epoch", "time"}
 
 
@@ -132,29 +133,60 @@ def resume_training(*, run: TrainingRun, user: Any = None) -> Job:
 
 
 def train_run(*, run: RunningJob, training_run_id: int, copy_to: str = "") -> dict[str, Any]:
-    """Measures the encoder as it came, trains, measures again. A second call goes on where the first one stopped."""
+    """Trains, then measures before and after. A second call goes on where the first one stopped."""
     training = TrainingRun.objects.select_related("project", "release", "job").get(pk=training_run_id)
     folder = run_folder(training)
     log = folder / "run.log"
-    evaluate_training(training, run=run, stage=BEFORE, log=log)
     metrics = _train(training, run, log)
-    evaluate_training(training, run=run, stage=AFTER, log=log)
+    evaluate_training(training, run=run, log=log)
     if copy_to:
         shutil.copytree(folder, copy_to, dirs_exist_ok=True)
     return {"training_run": training.name, "checkpoint": f"{RUN_PREFIX}{training.name}", "metrics": metrics}
 
 
 def _train(training: TrainingRun, run: RunningJob, log: Path) -> dict[str, Any]:
+    """Runs the library's trainer in the run's folder, follows its curves, and stores how it ended."""
     folder = run_folder(training)
-    curves = Printed(folder / "metrics.jsonl")
+    curves, messages = Printed(folder / "metrics.jsonl"), Printed(log, from_end=True)
     last: dict[str, Any] = {}
+    total = 0
 
     def tick(_: list[str]) -> None:
+        nonlocal total
         for line in curves.new_lines():
             last.update(json.loads(line))
-        run.progress(last.get("step", 0), _total_steps(folder), _note(last))
+        total = max([total, *(int(found[1]) for line in messages.new_lines() if (found := STEP.match(line)))])
+        run.progress(last.get("step", 0), total, _note(last))
 
-    run_module("modeling.ml", _arguments(training, folder), log=log, tick=tick)
+    printed = run_module("modeling.ml", _arguments(training, folder), log=log, tick=tick)
     tick([])
-    _store(training, folder, last)
-    return training.metrics
+    return _store(training, folder, last, json.loads(printed[-1]))
+
+
+def _arguments(training: TrainingRun, folder: Path) -> list[str]:
+    files = release_folder(training.release)
+    config = {key: value for key, value in training.config.items() if key != "recipe"}
+    dev = files / "cosqa-qa-dev.json"
+    return [
+        *["train", "--json", "--recipe", training.recipe, "--out", str(folder)],
+        *["--files", str(files / "cosqa-qa-train.json")],
+        *(["--dev", str(dev)] if split_sizes(training.release).get("dev", {}).get("pairs") else []),
+        *(part for key, value in sorted(config.items()) for part in ("--set", f"{key}={value}")),
+    ]
+
+
+def _note(last: dict[str, Any]) -> str:
+    """The newest figures, for the job's progress line."""
+    shown = [("loss", "loss {:.3f}"), ("dev_mrr", "dev MRR {:.3f}"), ("pairs_per_s", "{:.1f} pairs/s")]
+    parts = [text.format(last[name]) for name, text in shown if name in last]
+    return ", ".join([f"epoch {last['epoch'] + 1}", *parts]) if parts else "loading the encoder"
+
+
+def _store(training: TrainingRun, folder: Path, last: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]
+    figures = {key: value for key, value in last.items() if key not in _BOOKKEEPING}
+    training.metrics = {**figures, "steps": result["steps"], "kept": result["metrics"], "data": facts}
+    training.data_sha256 = facts["data_sha256"]
+    training.save(update_fields=["metrics", "data_sha256"])
+    metrics: dict[str, Any] = training.metrics
+    return metrics
