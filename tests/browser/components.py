@@ -62,8 +62,16 @@ Judge what the *person* wanted, not the words. See [the docs](https://docs.pytho
 def components(request: HttpRequest) -> HttpResponse:
     """Every component with plausible numbers; jobs are rows that are not saved."""
     stages = [
-        Stage("lines", "Log lines", 18_204, "#l", branches=[Branch("doubles", 9_612, "#d"), Branch("bad rows", 161, "#b")]),
-        Stage("queries", "Queries", 8_431, "#q", branches=[Branch("quarantined", 92, "#x"), Branch("no intent", 4_129, "#n")]),
+        Stage(
+            "lines", "Log lines", 18_204, "#l", branches=[Branch("doubles", 9_612, "#d"), Branch("bad rows", 161, "#b")]
+        ),
+        Stage(
+            "queries",
+            "Queries",
+            8_431,
+            "#q",
+            branches=[Branch("quarantined", 92, "#x"), Branch("no intent", 4_129, "#n")],
+        ),
         Stage("intent", "With intent", 4_210, "#i", branches=[Branch("below threshold", 1_200, "#t")]),
         Stage("pairs", "Pairs", 2_612, "#p", branches=[Branch("not opened", 2_000, "#o")]),
         Stage("judged", "Judged pairs", 612, "#j"),
@@ -73,12 +81,23 @@ def components(request: HttpRequest) -> HttpResponse:
         "segments": segments_of(stages),
         "steps": [Step("Bring a log in", "Text, CSV or JSON Lines.", True)],
         "jobs": [
-            Job(pk=1, title="Propose pairs", kind="x", state="running", progress_done=1204, progress_total=4210,
-                progress_note="encoding queries"),
+            Job(
+                pk=1,
+                title="Propose pairs",
+                kind="x",
+                state="running",
+                progress_done=1204,
+                progress_total=4210,
+                progress_note="encoding queries",
+            ),
             Job(pk=2, title="Ingest queries.tsv", kind="x", state="queued"),
             Job(pk=3, title="Train cocl", kind="x", state="failed", error="The release demo/v1 has no pairs."),
         ],
-        "bars": [("sort a list", 412, "#1"), ("parse json", 230, "#2"), ("a rather long label that has to wrap", 57, "#3")],
+        "bars": [
+            ("sort a list", 412, "#1"),
+            ("parse json", 230, "#2"),
+            ("a rather long label that has to wrap", 57, "#3"),
+        ],
         "empty": [],
         "edges": [i / 20 for i in range(21)],
         "counts": [int(400 * math.exp(-((i - 11) ** 2) / 12)) for i in range(20)],
