@@ -107,7 +107,7 @@ def run_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "section": "candidates",
         "run": run,
         "codes_used": codes_used(run),
-        "queries_per_code": queries_per_code(run),
+        "per_code": f"{mean:.2f} queries each; paper 3.29" if (mean := queries_per_code(run)) else "",
         "frequency": [(f"{n} ×", codes) for n, codes in run.code_frequency.items()],
         "sample": sample_candidates(run) if run.is_complete else [],
         "n_to_open": pairs_to_open(project, run).count() if run.is_complete else 0,

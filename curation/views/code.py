@@ -60,7 +60,7 @@ class UploadForm(forms.Form):
 
     kind = "upload"
     file = forms.FileField(
-        label="CoSQA code base",
+        label="File",
         help_text="One JSON object, code text to number, as code_idx_map.txt. Every entry is taken as a code.",
     )
 
