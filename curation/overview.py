@@ -12,7 +12,7 @@ from curation.selectors.queries import RuleCounts, rule_counts
 
 def contribution(project: Project) -> Contribution:
     """Counts and steps of the project's logs, queries, code and pairs."""
-    counts = rule_counts(project, current_rule_set(project))
+    counts = rule_counts(project, current_rule_set(project), with_rules=False)
     n_pairs = Pair.objects.filter(project=project).count()
     n_codes = Code.objects.filter(project=project, is_paired=True).count()
     return Contribution(

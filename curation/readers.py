@@ -76,7 +76,7 @@ class BrokenLogError(LogFileError):
 
 class LogTooBigError(LogFileError):
     code = "log_too_big"
-    template = "{name}: it unpacks to {problem}. Split it, or unpack it yourself if it is what it seems."
+    template = "{name}: it comes to {problem}. Split it, or unpack it yourself if it is what it seems."
 
 
 class LogFormat(StrEnum):

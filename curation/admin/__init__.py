@@ -1,5 +1,5 @@
 """Administration of the curation stage."""
 
-from curation.admin import code
+from curation.admin import code, queries
 
-__all__ = ["code"]
+__all__ = ["code", "queries"]

@@ -14,7 +14,7 @@ class LogImport(models.Model):
     count_column = models.CharField(max_length=100, blank=True)
     user_column = models.CharField(max_length=100, blank=True)
     stored_path = models.CharField(
-        max_length=200, blank=True, help_text="Below QUARRY_HOME, until the import is complete; then the file is removed."
+        max_length=200, blank=True, help_text="Below QUARRY_HOME, until the import is complete."
     )
     size_bytes = models.BigIntegerField(default=0)
     n_read = models.BigIntegerField(default=0, help_text="Rows read: new + known + bad.")
@@ -51,7 +51,7 @@ class Query(models.Model):
         constraints = [models.UniqueConstraint(fields=["project", "content_hash"], name="query_once_per_project")]
         indexes = [
             models.Index(fields=["project", "quarantine_reason", "id"], name="query_by_quarantine"),
-            models.Index(fields=["project", "-n_seen", "id"], name="query_by_popularity"),
+            models.Index(fields=["project", "-n_seen", "-id"], name="query_by_popularity"),
         ]
 
     def __str__(self) -> str:

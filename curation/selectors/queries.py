@@ -1,7 +1,7 @@
 """Reads of search logs, queries, verdicts and rule sets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -13,6 +13,7 @@ from curation.models import LogImport, Query, QueryUser, RuleHit, RuleSet, Verdi
 from curation.privacy import mask
 from curation.services.rule_sets import install_shipped_rule_sets, profile_of
 
+ORDERS = {"popular": "-n_seen", "newest": "-id"}
 VERDICTS = ("accepted", "rejected", "unjudged", "quarantined")
 MAX_SEARCH_CHARS = 200
 
@@ -38,7 +39,7 @@ class QueryFilter:
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> "QueryFilter":
         """Reads the known filters; raises BadFilterError for a value that makes no sense."""
-        given = {field.name: str(params.get(field.name, "")).strip() for field in fields(cls)}
+        given = {one.name: str(params.get(one.name, "")).strip() for one in fields(cls)}
         if given["verdict"] and given["verdict"] not in VERDICTS:
             raise BadFilterError(name="verdict", value=given["verdict"][:60], known=f"It takes {', '.join(VERDICTS)}.")
         if "\0" in "".join(given.values()) or len(given["text"]) > MAX_SEARCH_CHARS:
@@ -50,7 +51,7 @@ class QueryFilter:
 
     def as_params(self) -> dict[str, str]:
         """The filters in use, as parameters of an address."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         return {name: str(value) for name, value in values.items() if value}
 
 
@@ -134,15 +135,15 @@ class RuleCounts:
     rejected: int
     unjudged: int
     withheld: int
-    by_rule: dict[str, int]
-    by_category: dict[str, int]
+    by_rule: dict[str, int] = field(default_factory=dict)
+    by_category: dict[str, int] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def rule_counts(project: Project, rule_set: RuleSet) -> RuleCounts:
-    """Counts for the rules and queries pages; `withheld` are among the accepted."""
+def rule_counts(project: Project, rule_set: RuleSet, *, with_rules: bool = True) -> RuleCounts:
+    """How many queries stand where; `withheld` are among the accepted. Counting by rule takes long on a big log."""
     queries = project.queries.count()
     quarantined = project.queries.exclude(quarantine_reason="").count()
     open_verdicts = Verdict.objects.filter(rule_set=rule_set, query__project=project, query__quarantine_reason="")
@@ -155,14 +156,21 @@ def rule_counts(project: Project, rule_set: RuleSet) -> RuleCounts:
         rejected=rejected,
         unjudged=queries - quarantined - accepted - rejected,
         withheld=withheld_count(project, rule_set) if project.k_anonymity > 1 else 0,
-        by_rule=_hits_by_rule(open_verdicts),
-        by_category=_hits_by_category(project, rule_set, open_verdicts),
+        by_rule=_hits_by_rule(open_verdicts) if with_rules else {},
+        by_category=_hits_by_category(project, rule_set, open_verdicts) if with_rules else {},
     )
 
 
-def _hits_by_rule(verdicts: QuerySet[Verdict]) -> dict[str, int]:
+def _hits_by_rule(verdicts: QuerySet[Any]) -> dict[str, int]:
     hits = RuleHit.objects.filter(verdict__in=verdicts)
     return dict(hits.values_list("rule").annotate(n=Count("id")).order_by("-n", "rule"))
+
+
+def only_rule_counts(project: Project, rule_set: RuleSet) -> dict[str, int]:
+    """Queries that a rule rejects alone: what would be accepted without it."""
+    rejected = Verdict.objects.filter(rule_set=rule_set, query__project=project, query__quarantine_reason="")
+    alone = rejected.filter(has_intent=False).annotate(n_hits=Count("hits")).filter(n_hits=1)
+    return _hits_by_rule(alone.values("id"))
 
 
 def _hits_by_category(project: Project, rule_set: RuleSet, verdicts: QuerySet[Verdict]) -> dict[str, int]:

@@ -26,13 +26,14 @@ from core.text import query_hash
 from curation.models import BadRow, LogImport, Query, QueryCount, QueryUser
 from curation.privacy import quarantine_reason
 from curation.readers import BadRow as BadEntry
-from curation.readers import LogFormat, LogRow, LogShape, Place, inspect_log, read_log
+from curation.readers import LogFormat, LogRow, LogShape, LogTooBigError, Place, inspect_log, read_log
 from curation.selectors.queries import import_report
 
 INGEST_LOG = "curation.ingest_log"
 CHUNK_ROWS = 2000
 MAX_STORED_BAD_ROWS = 1000
 COPY_BYTES = 2**20
+MAX_STORED_BYTES = 16 * 2**30
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def store_log(chunks: Iterable[bytes], *, name: str) -> StoredLog:
             for chunk in chunks:
                 digest.update(chunk)
                 size += len(chunk)
+                if size > MAX_STORED_BYTES:
+                    raise LogTooBigError(name=_plain_name(name), problem=f"more than {MAX_STORED_BYTES // 2**30} GiB")
                 file.write(chunk)
         kept = _folder("uploads") / file_name
         building.replace(kept)

@@ -1,0 +1,78 @@
+"""Administration of search logs, queries and rules. The text of a quarantined query is shown masked here too."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from curation.admin.code import LongListAdmin
+from curation.models import BadRow, LogImport, Query, QueryCount, QueryUser, RuleHit, RuleSet, Verdict
+from curation.selectors.queries import shown_text
+
+
+class ReadOnlyAdmin(LongListAdmin):
+    """Rows that services write and people only look at."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(LogImport)
+class LogImportAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "name", "format", "n_read", "n_new", "n_known", "n_bad", "is_complete")
+    list_filter = ("is_complete", "project")
+    list_select_related = ("project",)
+
+
+@admin.register(Query)
+class QueryAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "masked", "n_seen", "quarantine_reason")
+    list_filter = ("quarantine_reason", "project")
+    list_select_related = ("project",)
+    fields = ("project", "masked", "content_hash", "n_seen", "quarantine_reason", "created_at")
+    search_fields = ("content_hash",)  # never the text: a search would find its way into quarantined queries
+
+    @admin.display(description="text")
+    def masked(self, query: Query) -> str:
+        """The text with private parts masked."""
+        return shown_text(query)
+
+
+@admin.register(RuleSet)
+class RuleSetAdmin(ReadOnlyAdmin):
+    list_display = ("id", "name", "version", "project", "is_adopted")
+    list_filter = ("name",)
+    list_select_related = ("project",)
+
+
+@admin.register(QueryCount)
+class QueryCountAdmin(ReadOnlyAdmin):
+    list_display = ("id", "query", "log_import", "n")
+    list_select_related = ("query", "log_import")
+
+
+@admin.register(QueryUser)
+class QueryUserAdmin(ReadOnlyAdmin):
+    list_display = ("id", "query", "user_hash")
+    list_select_related = ("query",)
+
+
+@admin.register(BadRow)
+class BadRowAdmin(ReadOnlyAdmin):
+    list_display = ("id", "log_import", "line", "reason", "excerpt")
+    list_select_related = ("log_import",)
+
+
+@admin.register(Verdict)
+class VerdictAdmin(ReadOnlyAdmin):
+    list_display = ("id", "query", "rule_set", "has_intent")
+    list_filter = ("has_intent", "rule_set")
+    list_select_related = ("query", "rule_set")
+
+
+@admin.register(RuleHit)
+class RuleHitAdmin(ReadOnlyAdmin):
+    list_display = ("id", "verdict_id", "rule")
