@@ -52,15 +52,6 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite as a file: the threads of the live server then have connections of their own, as in earnest."""
-    from django.db import connection
-
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("browser") / "test.sqlite3")
-
-
-@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One Chromium for all tests."""
     from playwright.sync_api import sync_playwright
@@ -79,7 +70,7 @@ def browser() -> Iterator[Any]:
 
 
 class Trouble(list[str]):
-    """What went wrong in a page without anybody looking: console errors, script errors, refused requests, bad answers."""
+    """What went wrong in a page without anybody looking: console and script errors, refused requests, bad answers."""
 
     def watch(self, page: Any) -> None:
         page.on("console", lambda message: self._console(message))

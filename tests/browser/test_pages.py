@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
 
 from core.models import Job, JobState, Project, User
 from tests.browser.conftest import axe_violations, overflow_of
@@ -46,7 +46,7 @@ def project_pages() -> list[str]:
 def address_of(name: str, project: Project) -> str:
     try:
         return reverse(name, args=[project.slug])
-    except Exception:  # a page that belongs to no project
+    except NoReverseMatch:  # a page that belongs to no project
         return reverse(name)
 
 
