@@ -7,6 +7,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
+from modeling.ml.data import Example
+
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
@@ -61,3 +63,14 @@ def roberta(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def roberta_without_pooler(tmp_path_factory) -> Path:
     return save_roberta(tmp_path_factory.mktemp("roberta-no-pooler"), pooler=False)
+
+
+def toy_pairs(count: int = 24) -> list[Example]:
+    """Judged pairs about distinct words; every second one is judged 0 because its code is another word's."""
+    words = [f"{chr(97 + n % 26)}{chr(97 + n // 3 % 26)}{n}" for n in range(count)]
+    return [
+        Example.of(
+            f"how to {word}", f"def {words[-n - 1] if n % 2 else word}(x):\n    return x", 1 - n % 2, idx=f"row-{n}"
+        )
+        for n, word in enumerate(words)
+    ]
