@@ -166,7 +166,7 @@ def _distribution_files(found: importlib.metadata.Distribution) -> list[tuple[st
 def _licence_of(found: importlib.metadata.Distribution) -> str:
     metadata = found.metadata
     for header in ("License-Expression", "License"):
-        value = (metadata.get(header) or "").strip()
+        value = next(iter(metadata.get_all(header) or []), "").strip()
         if value and "\n" not in value and value != "UNKNOWN":
             return value[:100]
     marks = [value for value in metadata.get_all("Classifier") or [] if value.startswith("License ::")]

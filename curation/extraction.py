@@ -140,7 +140,7 @@ def _function(node: _FunctionNode, name: str, nested: bool, lines: list[str]) ->
         name=name,
         text=piece.text,
         header=piece.text[:colon],
-        docstring=inspect.cleandoc(doc.value).strip() if doc else "",
+        docstring=inspect.cleandoc(str(doc.value)).strip() if doc else "",
         body=_without_lead(piece.text[body_from:]),
         start_line=first,
         end_line=node.end_lineno or first,

@@ -41,7 +41,7 @@ class CodeSourcePageOutput(serializers.Serializer[Any]):
 class CodeSourceInput(serializers.Serializer[Any]):
     """`source` names stdlib, an installed package, or a path in a permitted folder; `file` is a CoSQA code base."""
 
-    source = serializers.CharField(max_length=500, required=False)
+    source = serializers.CharField(max_length=500, required=False)  # type: ignore[assignment]
     file = serializers.FileField(required=False)
 
 

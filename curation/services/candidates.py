@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -213,16 +214,16 @@ def _store(
 
 
 def _forget(run: RunningJob, candidate_run: CandidateRun) -> None:
+    """Removes the rows of an earlier attempt, a chunk at a time."""
     for rows in (Candidate.objects.filter(run=candidate_run), BestMatch.objects.filter(run=candidate_run)):
+        ids = list(rows.values_list("pk", flat=True))
         run_in_chunks(
-            _ids(rows),
-            lambda chunk, model=rows.model: model.objects.filter(pk__in=chunk).delete(),
-            on_chunk=lambda n: run.check(),
+            ids, partial(_delete, rows.model), on_chunk=lambda _: run.progress(0, 0, "removing an earlier attempt")
         )
 
 
-def _ids(rows: Any) -> Iterator[int]:
-    yield from list(rows.values_list("pk", flat=True))
+def _delete(model: type[Candidate] | type[BestMatch], ids: list[int]) -> None:
+    model.objects.filter(pk__in=ids).delete()
 
 
 def _store_candidates(candidate_run: CandidateRun, chunk: Sequence[tuple[int, int, float | None]]) -> None:
