@@ -142,5 +142,12 @@ def _run_context(request: HttpRequest, project: Project, run: TrainingRun) -> di
         "comparisons": comparisons(run),
         "charts": selectors.charts(run),
         "log": selectors.log_tail(run),
-        "settings": sorted(run.config.items()),
+        "settings": [(key.replace("_", " "), _shown(value)) for key, value in sorted(run.config.items())],
     }
+
+
+def _shown(value: Any) -> str:
+    """A setting as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
