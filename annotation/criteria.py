@@ -125,10 +125,15 @@ def _whole(value: int | str, name: str, low: int, high: int) -> int:
     return number
 
 
+def is_release_name(name: str) -> bool:
+    """Whether a release may be called this."""
+    return _NAME.fullmatch(name) is not None
+
+
 def read_release_name(name: str) -> str:
     """A release's name: letters, digits, dots, dashes and underscores. Raises BadInputError."""
     cleaned = name.strip()
-    if not _NAME.fullmatch(cleaned):
+    if not is_release_name(cleaned):
         raise BadInputError(
             problem=f"A release is named with letters, digits, '.', '-' and '_' (at most 60), not {cleaned[:80]!r}.",
             field="name",

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from annotation.criteria import read_criteria
 from annotation.exporters import FORMATS
 from annotation.models import Release, ReleaseState
-from annotation.selectors.releases import open_file, visible_releases
+from annotation.selectors.releases import find_release, open_file, visible_releases
 from annotation.services.imports import save_upload, start_import_votes
 from annotation.services.releases import (
     publish_release,
@@ -26,7 +26,7 @@ from annotation.services.releases import (
 from annotation.views.releases import download
 from core.access import project_for
 from core.menu import WATCHERS
-from core.models import Project, Role
+from core.models import Role
 from core.paging import keyset_page
 
 PROJECT = OpenApiParameter("slug", str, OpenApiParameter.PATH, description="The project.")
@@ -62,12 +62,6 @@ class QueuedJobOutput(serializers.Serializer):
     """The queued job."""
 
     job = serializers.IntegerField()
-
-
-def find_release(request: Request, project: Project, name: str) -> Release:
-    """The release of that name, if this person may see it; Http404 otherwise."""
-    rows = visible_releases(project, request.user).select_related("project").prefetch_related("files")  # type: ignore[arg-type]
-    return get_object_or_404(rows, name=name)
 
 
 class ReleasesApi(APIView):
@@ -129,12 +123,13 @@ class ReleaseApi(APIView):
     @extend_schema(operation_id="release", parameters=[PROJECT, NAME], responses=ReleaseOutput)
     def get(self, request: Request, slug: str, name: str) -> Response:
         project = project_for(request.user, slug, *WATCHERS)
-        return Response(ReleaseOutput(find_release(request, project, name)).data)
+        release = find_release(project, request.user, name)  # type: ignore[arg-type]
+        return Response(ReleaseOutput(release).data)
 
     @extend_schema(operation_id="change_release", parameters=[PROJECT, NAME], request=Input, responses=ReleaseOutput)
     def patch(self, request: Request, slug: str, name: str) -> Response:
         project = project_for(request.user, slug, Role.CURATOR)
-        release = find_release(request, project, name)
+        release = find_release(project, request.user, name)  # type: ignore[arg-type]
         asked = self.Input(data=request.data)
         asked.is_valid(raise_exception=True)
         if asked.validated_data["state"] == ReleaseState.PUBLISHED:
@@ -154,7 +149,7 @@ class ReleaseFileApi(APIView):
     )
     def get(self, request: Request, slug: str, name: str, pk: int) -> FileResponse:
         project = project_for(request.user, slug, *WATCHERS)
-        release = find_release(request, project, name)
+        release = find_release(project, request.user, name)  # type: ignore[arg-type]
         file = get_object_or_404(release.files, pk=pk)
         return download(open_file(release, file), f"{project.slug}-{release.name}-{file.path}")
 
@@ -171,7 +166,7 @@ class ReleaseExportsApi(APIView):
     )
     def post(self, request: Request, slug: str, name: str) -> Response:
         project = project_for(request.user, slug, Role.CURATOR)
-        release = find_release(request, project, name)
+        release = find_release(project, request.user, name)  # type: ignore[arg-type]
         asked = self.Input(data=request.data)
         asked.is_valid(raise_exception=True)
         job = start_export_release(

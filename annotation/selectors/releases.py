@@ -8,7 +8,10 @@ from typing import BinaryIO
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
 
+from annotation.criteria import is_release_name
 from annotation.models import ImportedLabel, Release, ReleaseFile
 from core.access import roles_in
 from core.errors import NotFoundError
@@ -53,6 +56,14 @@ def visible_releases(project: Project, user: User) -> QuerySet[Release]:
     if Role.CURATOR in roles_in(user, project):
         return project.releases.all()
     return project.releases.filter(published_at__isnull=False)
+
+
+def find_release(project: Project, user: User, name: str) -> Release:
+    """The release of that name with its project, job and files. Raises Http404 for one this person may not see."""
+    if not is_release_name(name):
+        raise Http404(f"There is no release {name!r}.")
+    rows = visible_releases(project, user).select_related("job", "project", "created_by").prefetch_related("files")
+    return get_object_or_404(rows, name=name)
 
 
 def open_file(release: Release, file: ReleaseFile) -> BinaryIO:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, ExpressionWrapper, F, FloatField, Prefetch, Q, QuerySet
+from django.db.models.functions import Cast
 
 from annotation.consensus import Tally
 from annotation.models import Item, Purpose, Vote
@@ -96,7 +97,8 @@ def items_by_disagreement(project: Project) -> QuerySet[Item]:
     standing = Q(votes__retracted_at=None)
     ones = Count("votes", filter=standing & Q(votes__answer=1))
     zeros = Count("votes", filter=standing & Q(votes__answer=0))
-    m = F("ones") + F("zeros")
+    one, zero = Cast("ones", FloatField()), Cast("zeros", FloatField())  # double on both engines, so places compare
+    m = one + zero
     return (
         Item.objects.filter(
             project=project,
@@ -106,9 +108,7 @@ def items_by_disagreement(project: Project) -> QuerySet[Item]:
         )
         .annotate(ones=ones, zeros=zeros)
         .filter(ones__gt=1 - F("zeros"))
-        .annotate(
-            disagreement=ExpressionWrapper(2.0 * F("ones") * F("zeros") / (m * (m - 1)), output_field=FloatField())
-        )
+        .annotate(disagreement=ExpressionWrapper(one * zero / (m * (m - 1.0)), output_field=FloatField()))
         .select_related("query", "pair__code", "batch")
         .prefetch_related(
             Prefetch("votes", Vote.objects.filter(retracted_at=None).select_related("person").order_by("id"))

@@ -13,7 +13,7 @@ from annotation.card import describe_removal, describe_rule
 from annotation.criteria import read_criteria
 from annotation.exporters import FORMAT_NAMES
 from annotation.models import Release
-from annotation.selectors.releases import open_file, read_card, visible_releases
+from annotation.selectors.releases import find_release, open_file, read_card, visible_releases
 from annotation.services.releases import (
     publish_release,
     start_export_release,
@@ -100,17 +100,12 @@ def _curates(request: HttpRequest, project: Project) -> bool:
     return Role.CURATOR in roles_in(request.user, project)  # type: ignore[arg-type]
 
 
-def _find(request: HttpRequest, project: Project, name: str) -> Release:
-    rows = visible_releases(project, request.user).select_related("job", "project", "created_by")  # type: ignore[arg-type]
-    return get_object_or_404(rows, name=name)
-
-
 @login_required
 @require_safe
 def release(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """One release: numbers, files, card, and what may be done with it."""
     project = project_for(request.user, slug, *WATCHERS)
-    found = _find(request, project, name)
+    found = find_release(project, request.user, name)  # type: ignore[arg-type]
     context = {
         "project": project,
         "section": "releases",
@@ -145,7 +140,7 @@ def _charts(facts: dict[str, Any]) -> dict[str, Any]:
 def release_file(request: HttpRequest, slug: str, name: str, pk: int) -> FileResponse:
     """A file of a release as a download; named by its row, never by a path in the address."""
     project = project_for(request.user, slug, *WATCHERS)
-    found = _find(request, project, name)
+    found = find_release(project, request.user, name)  # type: ignore[arg-type]
     file = get_object_or_404(found.files, pk=pk)
     return download(open_file(found, file), f"{project.slug}-{found.name}-{file.path}")
 
@@ -162,7 +157,7 @@ def download(opened: Any, filename: str) -> FileResponse:
 def change_release(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Publishes, withdraws or exports a release."""
     project = project_for(request.user, slug, Role.CURATOR)
-    found = _find(request, project, name)
+    found = find_release(project, request.user, name)  # type: ignore[arg-type]
     act = request.POST.get("act", "")
     try:
         messages.success(request, _act(request, found, act))
