@@ -38,6 +38,7 @@ class SamplePair:
     """A shipped pair: the function is found by the hash of its text, in another Python version by its name."""
 
     query: str
+    path: str
     name: str
     code_hash: str
     score: float
@@ -89,7 +90,7 @@ def read_shipped_pairs(path: Path = PAIRS) -> list[SamplePair]:
     """The shipped pairs, best first."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [
-            SamplePair(row["query"], row["qualified_name"], row["code_hash"], float(row["score"]))
+            SamplePair(row["query"], row["path"], row["qualified_name"], row["code_hash"], float(row["score"]))
             for row in csv.DictReader(file)
         ]
     return sorted(rows, key=lambda row: (-row.score, row.query))
@@ -124,10 +125,9 @@ def _codes_of(project: Project, shipped: list[SamplePair]) -> dict[SamplePair, i
             "content_hash", "id"
         )
     )
-    by_name = dict(
-        CodeOccurrence.objects.filter(
-            code__project=project, code__is_paired=True, qualified_name__in=[row.name for row in shipped]
-        ).values_list("qualified_name", "code_id")
+    named = CodeOccurrence.objects.filter(
+        code__project=project, code__is_paired=True, qualified_name__in=[row.name for row in shipped]
     )
-    found = {row: by_hash.get(row.code_hash) or by_name.get(row.name) for row in shipped}
+    by_name = {(path, name): code_id for path, name, code_id in named.values_list("path", "qualified_name", "code_id")}
+    found = {row: by_hash.get(row.code_hash) or by_name.get((row.path, row.name)) for row in shipped}
     return {row: code_id for row, code_id in found.items() if code_id}
