@@ -110,3 +110,12 @@ def test_progress_reaches_the_number_of_queries():
     rows, seen = unit_rows(10, 8, 0), []
     top_codes(rows, rows, batch=4, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 10), (8, 10), (10, 10)]
+
+
+@pytest.mark.gpu
+def test_the_gpu_gives_the_bits_of_the_oracle():
+    queries, codes = crowded()
+    found = top_codes(queries, codes, k=5, index=FaissIndex(codes, gpu=True))
+    expected_codes, expected_scores = oracle(queries, codes, 5)
+    np.testing.assert_array_equal(found.codes, expected_codes)
+    np.testing.assert_array_equal(found.scores, expected_scores)

@@ -1,6 +1,7 @@
 """Vectors are computed once, survive a kill, and are shared between processes."""
 
 import multiprocessing
+import time
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,36 @@ def test_two_processes_write_at_once_and_store_no_key_twice(tmp_path):
     texts = [f"text {n}" for n in range(100)]
     np.testing.assert_array_equal(store.get([text_hash(text) for text in texts]), encoder.encode(texts))
     assert not list(store.folder.glob("tmp-*"))
+
+
+class SlowEncoder(HashingEncoder):
+    """Takes its time, so that a kill falls between two chunks."""
+
+    def encode(self, texts, *, progress=None):
+        time.sleep(0.2)
+        return super().encode(texts, progress=progress)
+
+
+def _fill_slowly(folder: str) -> None:
+    encoder = SlowEncoder(dim=16)
+    encode_missing(VectorStore.of(Path(folder), encoder), encoder, [f"text {n}" for n in range(500)], chunk=5)
+
+
+def test_a_process_killed_in_the_middle_keeps_its_work(tmp_path):
+    writer = multiprocessing.get_context("spawn").Process(target=_fill_slowly, args=(str(tmp_path),))
+    writer.start()
+    encoder = CountingEncoder()
+    store = store_in(tmp_path, encoder)
+    deadline = time.monotonic() + 60
+    while len(store) < 10 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        store.refresh()
+    writer.kill()
+    writer.join(10)
+    store.refresh()
+    kept = len(store)
+    assert 10 <= kept < 500
+    texts = [f"text {n}" for n in range(500)]
+    rows = encode_missing(store, encoder, texts)
+    assert len(encoder.asked) == 500 - kept
+    np.testing.assert_array_equal(rows, HashingEncoder(dim=16).encode(texts))
