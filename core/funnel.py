@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MIN_SHARE = 2.0  # a stage that holds something stays visible
+LINEAR_DOWN_TO = 0.04  # below this share of the largest, a stage drawn to scale would be a hairline
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,20 @@ class Segment:
     down: str
 
 
+def is_linear(stages: Sequence[Any]) -> bool:
+    """True when the stages lie close enough together to be drawn to scale; else square roots are drawn."""
+    values = [stage.value for stage in stages if stage.value]
+    return not values or min(values) >= LINEAR_DOWN_TO * max(values)
+
+
 def segments_of(stages: Sequence[Any]) -> list[Segment]:
-    """Segments for stages with a `value`; sizes follow the square root of the counts, the largest being 100."""
+    """Segments for stages with a `value`; the largest has size 100, the others by `is_linear`."""
     if not stages:
         return []
-    top = math.sqrt(max(stage.value for stage in stages)) or 1.0
-    sizes = [max(MIN_SHARE, 100 * math.sqrt(stage.value) / top) if stage.value else 0.0 for stage in stages]
+    linear = is_linear(stages)
+    drawn = [float(stage.value) if linear else math.sqrt(stage.value) for stage in stages]
+    top = max(drawn) or 1.0
+    sizes = [max(MIN_SHARE, 100 * value / top) if value else 0.0 for value in drawn]
     return [
         Segment(stage, _polygon(size, after, across=True), _polygon(size, after, across=False))
         for stage, size, after in zip(stages, sizes, [*sizes[1:], sizes[-1]], strict=True)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.access import may_create_projects, project_for, roles_in
 from core.errors import NotAllowedError, QuarryError
 from core.forms import MemberForm, ProjectForm, ProjectSettingsForm, RolesForm
-from core.funnel import segments_of
+from core.funnel import is_linear, segments_of
 from core.menu import WATCHERS
 from core.models import Membership, Project, Role, User
 from core.overview import overview_of, personal_numbers
@@ -60,6 +60,7 @@ def project_overview(request: HttpRequest, slug: str) -> HttpResponse:
         "curates": Role.CURATOR in held,
         "overview": overview,
         "segments": segments_of(overview.stages) if overview else [],
+        "is_linear": is_linear(overview.stages) if overview else True,
         "personal": personal_numbers(project, request.user),
     }
     return render(request, "core/project.html", context)
