@@ -1,12 +1,15 @@
 """Functions come out of source text exactly, and stand alone."""
 
 import ast
+import contextlib
 import importlib.util
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from curation.extraction import UnparsableError, decode_source, extract_functions, split_by_quotes, split_code
 
@@ -221,3 +224,13 @@ def test_extraction_is_about_as_fast_as_parsing():
     for _ in range(3):
         extract_functions(source)
     assert time.perf_counter() - started < 4 * plain
+
+
+@given(st.text(alphabet="def f(x):\n\t @#'\"\\;return class:async\x0c\r…ß", max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_any_text_gives_functions_or_a_plain_refusal(source):
+    split_code(source)
+    with contextlib.suppress(UnparsableError):
+        for found in extract_functions(source):
+            assert found.text.strip()
+            assert found.header.rstrip().endswith(":")
