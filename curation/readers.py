@@ -137,7 +137,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be used, with an excerpt in which private parts are masked."""
+    """A row that cannot be used, with an excerpt in which private parts are masked. There are few different reasons."""
 
     line: int
     reason: str
@@ -444,8 +444,8 @@ def _decoded(line: Line) -> str | BadRow:
     number, data = line
     try:
         text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return BadRow(number, f"not UTF-8 (byte {error.start + 1} of the line)", _excerpt(data))
+    except UnicodeDecodeError:
+        return BadRow(number, "not UTF-8", _excerpt(data))
     return BadRow(number, "holds a NUL character", _excerpt(data)) if "\0" in text else text
 
 
@@ -513,9 +513,8 @@ def _places(wanted: list[str], cells: list[str], name: str) -> list[int | None]:
 def _table_record(number: int, cells: list[str], places: list[int | None]) -> Record | BadRow:
     if not any(cell.strip() for cell in cells):
         return BadRow(number, "empty line")
-    missing = [place for place in places if place is not None and place >= len(cells)]
-    if missing:
-        return BadRow(number, f"has {len(cells)} columns, needs {max(missing) + 1}", _excerpt(" ".join(cells)))
+    if any(place is not None and place >= len(cells) for place in places):
+        return BadRow(number, "too few columns", _excerpt(" ".join(cells)))
     return Record(number, tuple(None if place is None else cells[place] for place in places))
 
 

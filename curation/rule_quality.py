@@ -143,7 +143,7 @@ def read_labelled(path: Path, *, name: str = "") -> list[LabelledQuery]:
     name, rows = name or path.name, []
     for record in read_table(path, ["query", "label"], name=name):
         if isinstance(record, BadRow):
-            raise LogFileError(name=name, problem=f"line {record.line} {record.reason}.")
+            raise LogFileError(name=name, problem=f"line {record.line}: {record.reason}.")
         query, label = record.values
         has_intent = _LABELS.get(str(label).strip().lower())
         if has_intent is None or not isinstance(query, str) or not query.strip():

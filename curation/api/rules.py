@@ -36,6 +36,7 @@ PARAMETERS = {
     "reason": OpenApiParameter("reason", OpenApiTypes.STR, description="Reason of quarantine."),
     "text": OpenApiParameter("text", OpenApiTypes.STR, description="Part of the text; leaves quarantined queries out."),
     "log": OpenApiParameter("log", OpenApiTypes.INT, description="Id of an import."),
+    "new_in": OpenApiParameter("new_in", OpenApiTypes.INT, description="Id of the import that brought them."),
     "rule_set": OpenApiParameter("rule_set", OpenApiTypes.INT, description="Id; default: the current one."),
     "order": OpenApiParameter("order", OpenApiTypes.STR, enum=list(ORDERS)),
     "after": OpenApiParameter("after", OpenApiTypes.STR, description="`next` of the page before."),

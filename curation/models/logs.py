@@ -44,6 +44,14 @@ class Query(models.Model):
     quarantine_reason = models.CharField(
         max_length=60, blank=True, help_text="Why privacy holds it back; empty: it may be shown."
     )
+    first_import = models.ForeignKey(
+        LogImport,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="new_queries",
+        help_text="The import that brought it; empty when it came with pairs.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -35,6 +35,7 @@ class QueryFilter:
     reason: str = ""
     text: str = ""
     log: int | None = None
+    new_in: int | None = None
 
     @classmethod
     def parse(cls, params: Mapping[str, str]) -> "QueryFilter":
@@ -44,15 +45,19 @@ class QueryFilter:
             raise BadFilterError(name="verdict", value=given["verdict"][:60], known=f"It takes {', '.join(VERDICTS)}.")
         if "\0" in "".join(given.values()) or len(given["text"]) > MAX_SEARCH_CHARS:
             raise BadFilterError(name="text", value="that text", known=f"At most {MAX_SEARCH_CHARS} characters.")
-        log = given.pop("log")
-        if log and not (log.isascii() and log.isdigit() and len(log) < 19):
-            raise BadFilterError(name="log", value=log[:60], known="It takes the number of an import.")
-        return cls(**given, log=int(log) if log else None)  # type: ignore[arg-type]
+        numbers = {name: _import_number(name, given.pop(name)) for name in ("log", "new_in")}
+        return cls(**given, **numbers)  # type: ignore[arg-type]
 
     def as_params(self) -> dict[str, str]:
         """The filters in use, as parameters of an address."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return {name: str(value) for name, value in values.items() if value}
+
+
+def _import_number(name: str, given: str) -> int | None:
+    if given and not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise BadFilterError(name=name, value=given[:60], known="It takes the number of an import.")
+    return int(given) if given else None
 
 
 def current_rule_set(project: Project) -> RuleSet:
@@ -110,6 +115,8 @@ def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -
         rows = rows.filter(text__icontains=wanted.text, quarantine_reason="")
     if wanted.log is not None:
         rows = rows.filter(counts__log_import_id=wanted.log)
+    if wanted.new_in is not None:
+        rows = rows.filter(first_import_id=wanted.new_in)
     return rows
 
 

@@ -307,7 +307,7 @@ def _write_queries(log_import: LogImport, chunk: Chunk) -> int:
     with connection.cursor() as cursor:
         cursor.executemany(_ADD_SEEN, [(chunk.queries[key].n, pk) for key, pk in ids.items()])
         if new:
-            cursor.executemany(_INSERT_QUERY, _query_rows(log_import.project_id, new))
+            cursor.executemany(_INSERT_QUERY, _query_rows(log_import, new))
             ids |= _query_ids(log_import.project_id, new)
         counts = [(pk, log_import.pk, chunk.queries[key].n) for key, pk in ids.items()]
         cursor.executemany(_UPSERT_COUNT, counts)
@@ -328,10 +328,11 @@ def _query_ids(project_id: int, keys: Iterable[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _query_rows(project_id: int, new: dict[str, Tally]) -> list[tuple[Any, ...]]:
+def _query_rows(log_import: LogImport, new: dict[str, Tally]) -> list[tuple[Any, ...]]:
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     return [
-        (project_id, key, tally.text, tally.n, quarantine_reason(tally.text), now) for key, tally in sorted(new.items())
+        (log_import.project_id, key, tally.text, tally.n, quarantine_reason(tally.text), now, log_import.pk)
+        for key, tally in sorted(new.items())
     ]
 
 
@@ -340,8 +341,8 @@ _QUERY, _COUNT, _ASKER = (model._meta.db_table for model in (Query, QueryCount, 
 _SELECT_IDS = f"SELECT content_hash, id FROM {_QUERY} WHERE project_id = %s AND content_hash IN"
 _ADD_SEEN = f"UPDATE {_QUERY} SET n_seen = n_seen + %s WHERE id = %s"
 _INSERT_QUERY = (
-    f"INSERT INTO {_QUERY} (project_id, content_hash, text, n_seen, quarantine_reason, created_at) "
-    "VALUES (%s, %s, %s, %s, %s, %s) "
+    f"INSERT INTO {_QUERY} (project_id, content_hash, text, n_seen, quarantine_reason, created_at, first_import_id) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s) "
     f"ON CONFLICT (project_id, content_hash) DO UPDATE SET n_seen = {_QUERY}.n_seen + EXCLUDED.n_seen"
 )
 _UPSERT_COUNT = (

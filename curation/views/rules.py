@@ -81,7 +81,7 @@ def queries(request: HttpRequest, slug: str) -> HttpResponse:
         "verdicts": VERDICTS,
         "categories": [*profile_of(rule_set).categories, LANGUAGE_CATEGORY],
         "reasons": quarantine_counts(project),
-        "log": project.log_imports.filter(pk=wanted.log).first() if wanted.log else None,
+        "log": project.log_imports.filter(pk=wanted.log or wanted.new_in or 0).first(),
         **_bars(project, rule_set, counts),
     }
     return render(request, "curation/queries.html", context)

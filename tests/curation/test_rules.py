@@ -232,7 +232,7 @@ def test_labelled_files_are_read_in_each_shape(tmp_path, name, text):
     ("text", "problem"),
     [
         ("query,label\npython a,2\n", "line 2 needs a query and a label"),
-        ("query,label\npython a\n", "line 2 has 1 columns"),
+        ("query,label\npython a\n", "line 2: too few columns"),
         ("query,note\npython a,1\n", "no column label"),
         ("query,label\n", "no query"),
         ("", "empty"),
