@@ -82,6 +82,22 @@ def comparisons(run: TrainingRun) -> list[Comparison]:
     return [_compare(kind, split, stages) for (split, kind), stages in ordered]
 
 
+def kept_note(run: TrainingRun) -> str:
+    """Which epoch's model stands in the checkpoint, and that it is the untrained one where no epoch was better."""
+    kept, choice = run.metrics.get("kept"), run.config.get("select")
+    if not kept or run.config.get("objective") == "none":
+        return ""
+    if choice == "last" or choice not in kept:
+        return "The checkpoint holds the model as it was after the last epoch."
+    if not kept["step"]:
+        return (
+            f"No epoch improved {choice.replace('_', ' ')}, so the checkpoint holds the encoder as it came. Try more "
+            "pairs, another learning rate or another recipe."
+        )
+    figure = f"{choice.replace('_', ' ')} was best ({100 * kept[choice]:.1f})"
+    return f"The checkpoint holds the model after epoch {kept['epoch']}, where {figure}."
+
+
 def key_figures(run: TrainingRun) -> dict[str, Comparison | None]:
     """The figures of a run's row in the list: search and QA, of the test split where there is one."""
     rows = comparisons(run)
@@ -122,4 +138,4 @@ def _facts(evaluation: Evaluation) -> str:
     else:
         parts = [("{} pairs", "pairs"), ("{} tokens", "max_length")]
     facts = [text.format(f"{metrics[key]:,}") for text, key in parts if metrics.get(key) is not None]
-    return ", ".join(facts + [text for text in [_baseline(evaluation.kind, metrics)] if text])
+    return ". ".join(text for text in (", ".join(facts), _baseline(evaluation.kind, metrics)) if text)

@@ -3,9 +3,9 @@
     python -m modeling.measure SPEC.json
 
 The specification is a list of {"checkpoint", "max_length", "view"} as load_scorer takes them, each with "measures": a
-list of {"kind": "search", "queries": FILE, "code_base": FILE} and {"kind": "qa", "pairs": FILE, "choose_on": FILE or
-null}. Printed are lines {"checkpoint": number, "progress": [done, total]} and, last, {"results": [[...], ...]}: for
-each measure its metrics, or a {"problem": text}. No Django.
+list of {"kind": "search", "queries": FILE, "code_base": FILE} and {"kind": "qa", "pairs": FILE, "choose_on": FILE}.
+Printed are lines {"checkpoint": number, "progress": [done, total]} and, last, {"results": [[...], ...]}: for each
+measure its metrics, or a {"problem": text}. No Django.
 """
 
 import json
@@ -21,6 +21,8 @@ from modeling.ml.data import Example, read_code_base, read_pairs
 from modeling.ml.errors import BadDataError
 from modeling.ml.evaluation import evaluate_qa, evaluate_search
 from modeling.ml.matcher import Scorer, load_scorer
+
+THRESHOLD_PAIRS = 1000  # more say no more about one number
 
 
 class Remembering:
@@ -53,17 +55,15 @@ def measure(scorer: Scorer, spec: dict[str, Any], *, progress: Progress | None =
         if spec["kind"] == "search":
             pairs, code_base = read_pairs(spec["queries"]), read_code_base(spec["code_base"])
             return evaluate_search(scorer, pairs, code_base, progress=progress)
-        return evaluate_qa(scorer, read_pairs(spec["pairs"]), choose_on=_dev_pairs(spec["choose_on"]))
+        return evaluate_qa(scorer, read_pairs(spec["pairs"]), choose_on=_other_pairs(spec["choose_on"]))
     except BadDataError as error:
         return {"problem": str(error)}
 
 
-def _dev_pairs(path: str | None) -> list[Example]:
+def _other_pairs(path: str) -> list[Example]:
     """Pairs to choose the threshold on; none where the file has none."""
-    if path is None:
-        return []
     try:
-        return read_pairs(path)
+        return read_pairs(path)[:THRESHOLD_PAIRS]
     except BadDataError:
         return []
 

@@ -20,6 +20,7 @@ from modeling.models import Evaluation, TrainingRun
 from modeling.selectors import RUN_PREFIX, checkpoint_folder, find_checkpoint, split_sizes
 
 KINDS = (Evaluation.Kind.SEARCH, Evaluation.Kind.QA)
+AUTOMATIC = [("test", Evaluation.Kind.SEARCH), ("test", Evaluation.Kind.QA), ("dev", Evaluation.Kind.SEARCH)]
 
 
 class NothingToMeasureError(QuarryError):
@@ -125,12 +126,15 @@ def _measure(evaluation: Evaluation) -> dict[str, Any]:
         queries = folder / f"cosqa-retrieval-{evaluation.split}.json"
         return {"kind": "search", "queries": str(queries), "code_base": str(folder / "code_idx_map.txt")}
     # The threshold of the answers is chosen on dev, never on the split that is measured.
-    choose_on = str(folder / "cosqa-qa-dev.json") if evaluation.split != "dev" else None
-    return {"kind": "qa", "pairs": str(folder / f"cosqa-qa-{evaluation.split}.json"), "choose_on": choose_on}
+    others = "dev" if evaluation.split != "dev" else "train"
+    pairs, choose_on = (str(folder / f"cosqa-qa-{split}.json") for split in (evaluation.split, others))
+    return {"kind": "qa", "pairs": pairs, "choose_on": choose_on}
 
 
 def evaluate_training(training: TrainingRun, *, run: RunningJob, log: Path) -> None:
-    """Measures a run's encoder as it came and its checkpoint, on test and dev.
+    """Measures a run's encoder as it came and its checkpoint: search and QA on test, search on dev.
+
+    Dev has no QA figure of its own, because the threshold is chosen there.
 
     Figures that stand already are not measured again: those of a resumed job, and those of the same untrained encoder
     with the same settings in another run.
@@ -149,7 +153,7 @@ def evaluate_training(training: TrainingRun, *, run: RunningJob, log: Path) -> N
 
 
 def _missing_rows(training: TrainingRun, stage: str) -> list[Evaluation]:
-    rows = [_row_of(training, stage, split, kind) for split in ("test", "dev") for kind in KINDS]
+    rows = [_row_of(training, stage, split, kind) for split, kind in AUTOMATIC]
     return [row for row in rows if row is not None and not row.metrics]
 
 

@@ -156,7 +156,7 @@ def _train(training: TrainingRun, run: RunningJob, log: Path) -> dict[str, Any]:
         for line in curves.new_lines():
             last.update(json.loads(line))
         total = max([total, *(int(found[1]) for line in messages.new_lines() if (found := STEP.match(line)))])
-        run.progress(last.get("step", 0), total, _note(last))
+        run.progress(last.get("step", 0), total, _note(last, training.config["epochs"]))
 
     printed = run_module("modeling.ml", _arguments(training, folder), log=log, tick=tick)
     tick([])
@@ -175,11 +175,13 @@ def _arguments(training: TrainingRun, folder: Path) -> list[str]:
     ]
 
 
-def _note(last: dict[str, Any]) -> str:
+def _note(last: dict[str, Any], epochs: int) -> str:
     """The newest figures, for the job's progress line."""
     shown = [("loss", "loss {:.3f}"), ("dev_mrr", "dev MRR {:.3f}"), ("pairs_per_s", "{:.1f} pairs/s")]
     parts = [text.format(last[name]) for name, text in shown if name in last]
-    return ", ".join([f"epoch {last['epoch'] + 1}", *parts]) if parts else "loading the encoder"
+    if not parts:
+        return "loading the encoder"
+    return ", ".join([f"epoch {min(last['epoch'] + 1, epochs)} of {epochs}", *parts])
 
 
 def _store(training: TrainingRun, folder: Path, last: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from core.menu import section_address
 from core.models import Project, Role
 from core.paging import keyset_page
 from modeling import selectors
-from modeling.comparisons import comparisons, key_figures
+from modeling.comparisons import comparisons, kept_note, key_figures
 from modeling.forms import RunForm
 from modeling.models import TrainingRun
 from modeling.services import runs as services
@@ -140,6 +140,7 @@ def _run_context(request: HttpRequest, project: Project, run: TrainingRun) -> di
         "is_project_encoder": project.encoder == selectors.checkpoint_name(run),
         "checkpoint_key": f"{selectors.RUN_PREFIX}{run.name}",
         "comparisons": comparisons(run),
+        "kept_note": kept_note(run),
         "charts": selectors.charts(run),
         "log": selectors.log_tail(run),
         "settings": [(key.replace("_", " "), _shown(value)) for key, value in sorted(run.config.items())],
