@@ -22,6 +22,7 @@ MAX_NON_ASCII_SHARE = 0.1
 
 KEPT = "kept"
 DUPLICATE = "duplicate"
+IMPORTED = "imported pair"
 
 _WORD = re.compile(r"[^\W\d_]+")
 _SPECIAL = re.compile(r"<img\b|https?://", re.IGNORECASE)
@@ -52,6 +53,7 @@ REASONS: dict[str, str] = {
     "not English": "Documentation that does not read as English.",
     "too short": f"Fewer than {MIN_LINES} lines.",
     "too long": f"More than {MAX_LINES} lines or {MAX_CHARS:,} characters.",
+    IMPORTED: "Came with a ready pair; an import does not vouch for it.",
     DUPLICATE: "The same text stands elsewhere in this source.",
 }
 

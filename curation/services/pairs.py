@@ -10,6 +10,7 @@ from core.jobs import RunningJob
 from core.models import Project
 from core.text import code_hash, normalise_query, query_hash
 from curation import privacy
+from curation.code_filters import IMPORTED
 from curation.extraction import split_code
 from curation.models import Candidate, CandidateRun, Code, CodeOccurrence, CodeSource, Query
 from curation.pair_files import PairRow
@@ -150,7 +151,7 @@ def _store_codes(project: Project, source: CodeSource, chunk: list[_Prepared]) -
                 repository=source.name,
                 path=row.idx[:500],
                 qualified_name=found[key][2],
-                filter_reason="imported pair",
+                filter_reason=IMPORTED,
             )
             for key, row in fresh.items()
         ],
@@ -170,7 +171,7 @@ def _code(project: Project, key: str, row: PairRow) -> Code:
         docstring=parts.docstring,
         body=parts.body,
         is_paired=False,
-        filter_reason="imported pair",
+        filter_reason=IMPORTED,
         quarantine_reason=private_reason(row.code),
     )
 
