@@ -102,7 +102,8 @@ class Slot(models.Model):
     statement over one index; `number` runs from 0 to the item's target - 1."""
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="slots")
-    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="slots")
+    # No index of its own: SQLite would take it before the small partial ones below.
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="slots", db_index=False)
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="slots")
     pair = models.ForeignKey("curation.Pair", null=True, on_delete=models.PROTECT, related_name="+")
     number = models.PositiveSmallIntegerField()
@@ -128,7 +129,9 @@ class Slot(models.Model):
             ),
             models.CheckConstraint(
                 name="slot_state_fits",
-                condition=Q(state=0, person__isnull=True, token__isnull=True, expires_at__isnull=True, lane__isnull=True)
+                condition=Q(
+                    state=0, person__isnull=True, token__isnull=True, expires_at__isnull=True, lane__isnull=True
+                )
                 | Q(
                     state=1,
                     person__isnull=False,

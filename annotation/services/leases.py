@@ -38,12 +38,13 @@ FREE = {
 }
 
 # The person's last vote marks how far down the queue they are: looking from there on keeps the claim short however
-# many pairs they have judged. What is more urgent is looked at before it, all the rest after it.
+# many pairs they have judged. What is more urgent is looked at before it, all the rest after it. The plus keeps the
+# planner on the pair's few slots, away from the person's many.
 _FREE_SLOT = """
     SELECT s.id FROM annotation_slot s
     WHERE s.project_id = %(project)s AND s.state = 0 AND s.is_open {range}
       AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.item_id = s.item_id AND t.person_id = %(person)s)
-      AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.pair_id = s.pair_id AND t.person_id = %(person)s)
+      AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.pair_id = s.pair_id AND +t.person_id = %(person)s)
       AND NOT EXISTS (SELECT 1 FROM annotation_skip k WHERE k.item_id = s.item_id AND k.person_id = %(person)s)
     ORDER BY s.priority, s.id LIMIT 1 {lock}
 """
