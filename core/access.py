@@ -5,7 +5,7 @@ from typing import Any
 from django.http import Http404
 
 from core.errors import NotAllowedError
-from core.models import Job, Membership, Project, Role, User
+from core.models import Job, Membership, Project, Role
 
 
 def project_for(user: Any, slug: str, *roles: Role) -> Project:
@@ -22,7 +22,7 @@ def project_for(user: Any, slug: str, *roles: Role) -> Project:
     return project
 
 
-def roles_in(user: User, project: Project) -> set[Role]:
+def roles_in(user: Any, project: Project) -> set[Role]:
     """The roles this person holds in the project; an administrator holds all."""
     if user.is_superuser:
         return set(Role)

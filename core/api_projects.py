@@ -48,7 +48,7 @@ class StageOutput(serializers.Serializer[Any]):
     """A stage of the funnel from log line to release."""
 
     key = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     value = serializers.IntegerField()
 
 
@@ -86,7 +86,7 @@ class ProjectsApi(APIView):
         """Makes a project; its maker becomes its curator."""
         given = self.Input(data=request.data)
         given.is_valid(raise_exception=True)
-        project = create_project(**given.validated_data, user=request.user)
+        project = create_project(**given.validated_data, user=request.user)  # type: ignore[arg-type]
         return Response(ProjectOutput(project).data, status=201)
 
 

@@ -110,7 +110,7 @@ def field(bound: BoundField) -> dict[str, Any]:
 def state_tag(state: str) -> SafeString:
     """The state of a job as a tag."""
     known = JobState(state)
-    return template.Template('<span class="{{ css }}">{{ label }}</span>').render(  # type: ignore[return-value]
+    return template.Template('<span class="{{ css }}">{{ label }}</span>').render(
         Context({"css": STATE_CLASSES[known], "label": known.label})
     )
 
@@ -139,7 +139,8 @@ def worker_banner(context: Context) -> str:
         banner = get_template("core/_worker_banner.html")
     except TemplateDoesNotExist:
         return ""
-    return banner.render(context.flatten(), context.get("request"))
+    known: dict[str, Any] = context.flatten()  # type: ignore[assignment]
+    return banner.render(known, context.get("request"))
 
 
 # --- the menu ---------------------------------------------------------------------------------------------

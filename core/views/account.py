@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
-from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
@@ -23,7 +22,7 @@ class LoginView(auth_views.LoginView):
     form_class = ThrottledLogin
     redirect_authenticated_user = True
 
-    def form_invalid(self, form: BaseForm) -> HttpResponse:
+    def form_invalid(self, form: Any) -> HttpResponse:
         response = super().form_invalid(form)
         if getattr(form, "is_throttled", False):
             response.status_code = 429
@@ -36,11 +35,11 @@ class LoginView(auth_views.LoginView):
             return reverse("core:password")
         return super().get_default_redirect_url()
 
-    def get_redirect_url(self) -> str:
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
         user: Any = self.request.user
         if user.is_authenticated and user.must_change_password:
             return ""
-        return super().get_redirect_url()
+        return super().get_redirect_url(request)
 
 
 class LogoutView(auth_views.LogoutView):
@@ -68,5 +67,5 @@ def account(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, "Saved.")
         return redirect("core:account")
-    memberships = Membership.objects.filter(user=request.user).select_related("project").order_by("project__slug")
+    memberships = Membership.objects.filter(user=request.user.pk).select_related("project").order_by("project__slug")
     return render(request, "core/account.html", {"form": form, "memberships": memberships})

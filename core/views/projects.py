@@ -50,7 +50,7 @@ def new_project(request: HttpRequest) -> HttpResponse:
 def project_overview(request: HttpRequest, slug: str) -> HttpResponse:
     """The funnel of the project, what to do next, what is running."""
     project = project_for(request.user, slug)
-    held = roles_in(request.user, project)  # type: ignore[arg-type]
+    held = roles_in(request.user, project)
     watches = bool(held & WATCHERS)
     overview = overview_of(project) if watches else None
     context = {
