@@ -211,6 +211,8 @@ def resolve(name: str) -> Source:
         return Source(name, _packaged_minilm(), "mean", MINILM_MAX_LENGTH)
     if name == "codebert":
         return Source(CODEBERT_HUB_NAME, None, "pooled-cls", DEFAULT_MAX_LENGTH)
+    if name == "hashing":
+        raise UnknownEncoderError(name=name, problem="it is a stand-in for tests and has no weights.")
     folder = settled_folder(Path(name).expanduser())
     if folder.is_dir():
         return _resolve_folder(name, folder)

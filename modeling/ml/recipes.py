@@ -41,6 +41,9 @@ class Recipe:
         20.0, "Cosine head: first value of the factor on the cosine (1 / temperature).", low=0.1, high=1000
     )
     bias: float = setting(0.4, "Cosine head: first value of the cosine that counts as undecided.", low=-1, high=1)
+    calibrate: bool = setting(
+        True, "Cosine head: begin with the bias that parts the training pairs best instead (CoCLR and BCE)."
+    )
     reduction: str = setting("paper", "CoCLR: how the terms are averaged.", choices=REDUCTION_NAMES)
     in_batch: bool = setting(False, "Use the other codes of a batch as negatives (IBA).")
     rewrite: str = setting(

@@ -26,6 +26,7 @@ from modeling.ml.encoders import TransformerEncoder, load_encoder
 from modeling.ml.errors import MLError, NotTrainableError, TrainingDivergedError
 from modeling.ml.evaluation import auc, best_threshold, evaluate_search, qa_answers
 from modeling.ml.files import MANIFEST, write_json
+from modeling.ml.heads import CosineHead
 from modeling.ml.losses import coclr, info_nce
 from modeling.ml.matcher import Bm25, Matcher, load_scorer, new_matcher
 from modeling.ml.recipes import Recipe
@@ -36,6 +37,7 @@ Report = Callable[[dict[str, Any]], None]
 LEAST_DEV_PAIRS = 10  # fewer say nothing: the last epoch is kept instead
 LEAST_THRESHOLD_PAIRS = 100  # a QA threshold chosen on fewer dev pairs is worse than one chosen on training pairs
 MOST_THRESHOLD_PAIRS = 1000
+CALIBRATION_PAIRS = 256
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,10 @@ class Run:
             eps=1e-8,
             weight_decay=config.weight_decay,
         )
-        self.at = load_state(self.out / "state", self.parameters, self.optimizer) or Position()
+        at = load_state(self.out / "state", self.parameters, self.optimizer)
+        if at is None and config.calibrate and config.objective != "info-nce":
+            calibrate(self.matcher, self.examples[:CALIBRATION_PAIRS])
+        self.at = at or Position()
         self._trim_metrics()
         self.started = time.monotonic() - self.at.elapsed_s
 
@@ -313,6 +318,19 @@ def schedule(step: int, total: int, warmup_share: float) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return (total - step) / max(total - warmup, 1)
+
+
+def calibrate(matcher: Matcher, examples: Sequence[Example]) -> None:
+    """Move a cosine head's bias to where it parts these pairs best.
+
+    Encoders differ in what cosine they call alike (0.6 in one, 0.98 in another); from a bias far off, the first epochs
+    would only shift all cosines. Pairs of one label leave it as it is.
+    """
+    head = matcher.head
+    if isinstance(head, CosineHead) and _has_both_labels(examples):
+        border = best_threshold(*qa_answers(matcher, examples))  # in logits
+        with torch.no_grad():
+            head.bias.add_(border / head.log_scale.exp())
 
 
 def dev_metrics(matcher: Matcher, dev: Sequence[Example], examples: Sequence[Example]) -> dict[str, float]:

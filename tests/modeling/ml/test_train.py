@@ -14,8 +14,9 @@ from modeling.ml import train as training
 from modeling.ml.batches import make_batch
 from modeling.ml.crossval import cross_validate_qa
 from modeling.ml.data import Example
+from modeling.ml.encoders import load_encoder
 from modeling.ml.errors import MLError, NotTrainableError, TrainingDivergedError, UnknownEncoderError
-from modeling.ml.matcher import Bm25, load_scorer
+from modeling.ml.matcher import Bm25, load_scorer, new_matcher
 from modeling.ml.recipes import RECIPES, resolve
 from modeling.ml.train import schedule, train
 
@@ -253,3 +254,18 @@ def test_cross_validation_answers_every_pair_by_a_model_that_did_not_see_it(robe
     assert (result["pairs"], result["folds"], result["accuracy_all_1"]) == (24, 3, 0.5)
     with pytest.raises(NotTrainableError, match="cannot be cut into 30"):
         cross_validate_qa(small(roberta, epochs=1), toy_pairs(), tmp_path, folds=30)
+
+
+def test_calibration_puts_the_border_between_the_labels(roberta):
+    matcher = new_matcher(
+        load_encoder(roberta, device="cpu"), head="cosine", scale=20.0, bias=-1.0, view="full", seed=0
+    )
+    examples = toy_pairs()
+    training.calibrate(matcher, examples)
+    scores = matcher.score_pairs([row.query for row in examples], [row.code for row in examples])
+    labels = [row.label == 1 for row in examples]
+    most = max(((scores > border) == labels).mean() for border in [*scores, scores.min() - 1])
+    assert ((scores > 0) == labels).mean() == most
+    before = matcher.head.bias.item()
+    training.calibrate(matcher, [row for row in examples if row.label == 1])
+    assert matcher.head.bias.item() == before
