@@ -168,14 +168,15 @@ class Engine:
         """Ranks an index for a query.
 
         Takes query, checkpoint (encoder name or folder), index (folder below QUARRY_HOME) and top; answers with
-        results as [code id, score], best first, the number of codes, the max length and the milliseconds it took.
+        results as [code id, score], best first, the number of codes, the max length, and the milliseconds of the
+        search itself.
         """
         query, top = _checked_query(request)
         if not self._lock.acquire(timeout=MODEL_WAIT_S):
             raise InferenceBusyError
         try:
-            started = time.perf_counter()
             self._load(str(request.get("checkpoint", "")), str(request.get("index", "")))
+            started = time.perf_counter()
             results = self._index.search(self._matcher, query, top=top)
         finally:
             self._lock.release()
