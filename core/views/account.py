@@ -35,11 +35,11 @@ class LoginView(auth_views.LoginView):
             return reverse("core:password")
         return super().get_default_redirect_url()
 
-    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+    def get_redirect_url(self) -> str:  # type: ignore[override]
         user: Any = self.request.user
         if user.is_authenticated and user.must_change_password:
             return ""
-        return super().get_redirect_url(request)
+        return super().get_redirect_url()
 
 
 class LogoutView(auth_views.LogoutView):
