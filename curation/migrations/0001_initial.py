@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('origin', models.CharField(default='encoder', help_text='encoder, import or sample', max_length=20)),
-                ('name', models.CharField(blank=True, help_text='Name of an import or sample; empty for encoder runs.', max_length=200)),
+                ('name', models.CharField(blank=True, help_text='Name of an import or sample, else empty.', max_length=200)),
                 ('policy', models.CharField(default='default', help_text='default, cascade or first_come', max_length=12)),
                 ('encoder', models.CharField(blank=True, max_length=300)),
                 ('fingerprint', models.CharField(blank=True, max_length=64)),

@@ -8,7 +8,7 @@ class CandidateRun(models.Model):
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="candidate_runs")
     origin = models.CharField(max_length=20, default="encoder", help_text="encoder, import or sample")
-    name = models.CharField(max_length=200, blank=True, help_text="Name of an import or sample; empty for encoder runs.")
+    name = models.CharField(max_length=200, blank=True, help_text="Name of an import or sample, else empty.")
     policy = models.CharField(max_length=12, default="default", help_text="default, cascade or first_come")
     encoder = models.CharField(max_length=300, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
