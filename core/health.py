@@ -110,10 +110,9 @@ def health_report(*, with_details: bool) -> dict[str, Any]:
 
 def _check_database() -> Check:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        WorkerBeat.objects.exists()
     except DatabaseError as error:
-        return Check("database", FAIL, f"The database does not answer: {error}")
+        return Check("database", FAIL, f"The database does not answer ({error}). New? Run: python manage.py migrate")
     return Check("database", OK, f"{connection.vendor} answers")
 
 
