@@ -24,4 +24,6 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         "detail": str(detail) if detail else "The request does not fit.",
         "fields": {} if detail else response.data,
     }
-    return Response(body, status=response.status_code, headers=dict(response.headers), content_type="application/problem+json")
+    return Response(
+        body, status=response.status_code, headers=dict(response.headers), content_type="application/problem+json"
+    )
