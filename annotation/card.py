@@ -39,6 +39,13 @@ def describe_rule(rule: dict[str, Any]) -> str:
     return _KEEP_RULES[rule["keep"]].format(**rule)
 
 
+def name_rule(rule: dict[str, Any]) -> str:
+    """A keep rule in a few words, without its number of votes."""
+    if rule["keep"] == "majority":
+        return "any majority" if rule["min_share"] == "1/2" else f"majority of at least {rule['min_share']}"
+    return f"alpha_u of at least {rule['min_alpha_u']}" if rule["keep"] == "alpha-u" else "all votes the same"
+
+
 def describe_removal(reason: str) -> str:
     """Why pairs were removed, in words."""
     return _REMOVALS.get(reason, reason.replace("_", " "))
@@ -190,7 +197,7 @@ def _statistics(statistics: dict[str, Any]) -> str:
     return "\n\n".join(
         [
             "## Statistics",
-            "\n".join(["| | distinct | average words | vocabulary |", "|---|---:|---:|---:|", *rows]),
+            "\n".join(["| texts | distinct | average words | vocabulary |", "|---|---:|---:|---:|", *rows]),
             f"Words are what stands between single spaces. Licences of the functions, in pairs: {licences}.",
         ]
     )

@@ -35,10 +35,11 @@ def markdown_html(text: str) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     tokens = parser.parse(text)
     _lower_headings(tokens)
+    _make_tables_focusable(tokens)
     return nh3.clean(
         parser.renderer.render(tokens, parser.options, {}),
         tags=TEXT_TAGS | LIST_TAGS,
-        attributes={"a": {"href", "title"}, "ol": {"start"}},
+        attributes={"a": {"href", "title"}, "ol": {"start"}, "table": {"tabindex"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer",
     )
@@ -49,3 +50,10 @@ def _lower_headings(tokens: Sequence[Token]) -> None:
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+
+
+def _make_tables_focusable(tokens: Sequence[Token]) -> None:
+    """A table that is wider than a phone scrolls; keys scroll only what can have the focus."""
+    for token in tokens:
+        if token.type == "table_open":
+            token.attrSet("tabindex", "0")

@@ -34,6 +34,7 @@ class KeptOutput(serializers.Serializer):
     """What a keep rule leaves."""
 
     rule = serializers.DictField()
+    name = serializers.CharField()
     text = serializers.CharField()
     kept = serializers.IntegerField()
     ones = serializers.IntegerField()

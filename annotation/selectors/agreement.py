@@ -1,16 +1,18 @@
 """The agreement of a project as one report: what the page, the API and the command show."""
 
+from collections import Counter
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 from annotation.agreement import PAPER_ALPHA, RESAMPLES, alpha_u
-from annotation.card import describe_removal, describe_rule
+from annotation.card import describe_removal, describe_rule, name_rule
 from annotation.consensus import KeepRule
 from annotation.quality import (
     ItemPattern,
     KeepSummary,
     RaterSummary,
+    answer_patterns,
     by_batch,
     by_rater,
     expected_disagreement,
@@ -38,6 +40,7 @@ def agreement_report(project: Project, *, rule: KeepRule | None = None, with_nam
         "batches": _batches(project, [*items, *pilot]),
         "raters": _raters(by_rater(rater_patterns(project)), with_names=with_names),
         "rules": [_kept(keep_summary(items, each)) for each in rule_table()],
+        "patterns": _answer_patterns(items),
         "note": three_rater_note(expected_disagreement(items)),
     }
     if rule is not None:
@@ -45,10 +48,20 @@ def agreement_report(project: Project, *, rule: KeepRule | None = None, with_nam
     return report
 
 
+def _answer_patterns(items: list[ItemPattern]) -> list[tuple[str, int]]:
+    """How the answers on a pair are divided, larger side first, and on how many pairs: [("3-0", 120), ...]."""
+    counts: Counter[str] = Counter()
+    for (zeros, ones), n in answer_patterns(items).items():
+        if zeros + ones > 1:
+            counts[f"{max(zeros, ones)}-{min(zeros, ones)}"] += n
+    return sorted(counts.items())
+
+
 def _kept(summary: KeepSummary) -> dict[str, Any]:
     facts = summary.to_dict()
     share = round(summary.share_of_ones, 4) if summary.kept else None
-    return {**facts, "text": describe_rule(facts["rule"]), "share_of_ones": share}
+    rule = facts["rule"]
+    return {**facts, "name": name_rule(rule), "text": describe_rule(rule), "share_of_ones": share}
 
 
 def _what_if(items: list[ItemPattern], rule: KeepRule) -> dict[str, Any]:

@@ -80,4 +80,4 @@ def read_card(release: Release) -> str:
     path = release_folder(release) / "README.md"
     if not release.has_files or not path.is_file():
         return ""
-    return path.read_text(encoding="utf-8").partition("\n---\n")[2].partition("\n\n")[2].partition("\n\n")[2]
+    return path.read_text(encoding="utf-8").partition("\n---\n")[2].lstrip().partition("\n\n")[2]

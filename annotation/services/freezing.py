@@ -229,7 +229,7 @@ def _keep(kept: Kept, pair: list[PairRow], tally: Tally, decided: Decided, out: 
         decided.origin,
         sorted(json.dumps(v[:5]) for v in votes),
     ]
-    kept.digest.update(json.dumps(frozen).encode())
+    kept.digest.update(repr(frozen).encode())
 
 
 # --- second pass: write ------------------------------------------------------------------------------------------

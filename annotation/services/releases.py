@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
+from annotation.card import name_rule
 from annotation.criteria import ReleaseCriteria, read_release_name
 from annotation.exporters import FORMATS, FileFacts, hash_file
 from annotation.models import Release, ReleaseFile, ReleaseState
@@ -88,16 +89,12 @@ def _check_keeps_something(project: Project, criteria: ReleaseCriteria) -> None:
     if summary.kept:
         return
     others = [keep_summary(items, rule) for rule in rule_table(criteria.rule.min_votes)]
-    would = ", ".join(f"{_short(other.rule.to_dict())} keeps {other.kept:,}" for other in others)
+    would = {name_rule(other.rule.to_dict()): other.kept for other in others}
+    told = ", ".join(f"{rule} keeps {kept:,}" for rule, kept in would.items())
     raise EmptyReleaseError(
-        problem=nothing_kept(criteria, summary.removed) + (f" With as many votes, {would}." if summary.removed else ""),
-        would_keep={_short(other.rule.to_dict()): other.kept for other in others},
+        problem=nothing_kept(criteria, summary.removed) + (f" With as many votes, {told}." if summary.removed else ""),
+        would_keep=would,
     )
-
-
-def _short(rule: dict[str, Any]) -> str:
-    bar = rule.get("min_share") or rule.get("min_alpha_u")
-    return f"{rule['keep']} {bar}" if bar is not None else str(rule["keep"])
 
 
 def freeze_release(*, run: RunningJob, release: Release) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def agreement(request: HttpRequest, slug: str) -> HttpResponse:
         "report": report,
         "form": form,
         "curates": curates,
-        "kept_chart": [(kept["text"], kept["kept"]) for kept in report["rules"]],
+        "kept_chart": [(kept["name"], kept["kept"]) for kept in report["rules"]],
     }
     return render(request, "annotation/agreement.html", context)
 
