@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.encoders import load_encoder
 from core.encoding import Encoder, FloatArray
-from core.errors import QuarryError
+from core.errors import BadInputError, QuarryError
 from core.index import MatrixIndex, top_codes
 from core.models import Project
 from core.vectors import VectorStore, encode_missing
@@ -92,11 +92,6 @@ def best_of_logits(scores: FloatArray, top: int) -> list[tuple[int, float]]:
     return [(int(place), float(scores[place])) for place in order]
 
 
-class NoVectorsError(QuarryError):
-    code, status = "no_vectors", 409
-    template = "{checkpoint} compares words, not vectors; it cannot be searched with here. Use the command search_code."
-
-
 def load_matcher(checkpoint: str) -> Matcher:
     """The matcher of an encoder name or checkpoint folder."""
     if not (Path(checkpoint) / MANIFEST).is_file():
@@ -106,7 +101,7 @@ def load_matcher(checkpoint: str) -> Matcher:
 
     scorer = load_scorer(checkpoint)
     if not isinstance(scorer, TrainedMatcher):
-        raise NoVectorsError(checkpoint=checkpoint)
+        raise BadInputError(problem=f"{checkpoint} compares words, not vectors; no index can be built for it.")
     return CosineMatcher(scorer.encoder, view=scorer.view) if scorer.head_name == "cosine" else HeadMatcher(scorer)
 
 

@@ -32,7 +32,7 @@ class RunForm(forms.Form):
     """A new training run of a project."""
 
     recipe = forms.ChoiceField(label="Recipe", help_text="The method; what each one does stands below.")
-    release = forms.ModelChoiceField(
+    release: Any = forms.ModelChoiceField(
         queryset=None,
         label="Release",
         empty_label=None,
@@ -56,14 +56,16 @@ class RunForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["recipe"].choices = [(name, name) for name in RECIPES]
-        self.fields["recipe"].initial = "coclr-iba-switch"
-        self.fields["release"].queryset = usable_releases(project)
-        self.fields["encoder"].choices = [(one.key, one.label) for one in checkpoints(project)] + [
-            ("codebert", "codebert (fetched from the model hub)")
+        fields: dict[str, Any] = self.fields
+        fields["recipe"].choices = [(name, name) for name in RECIPES]
+        fields["recipe"].initial = "coclr-iba-switch"
+        fields["release"].queryset = usable_releases(project)
+        fields["encoder"].choices = [
+            *((one.key, one.label) for one in checkpoints(project)),
+            ("codebert", "codebert (fetched from the model hub)"),
         ]
         for name in FORM_SETTINGS:
-            self.fields[PREFIX + name] = _setting_field(name)
+            fields[PREFIX + name] = _setting_field(name)
 
     @property
     def setting_fields(self) -> list[forms.BoundField]:
@@ -94,11 +96,12 @@ class RunForm(forms.Form):
 def _setting_field(name: str) -> forms.Field:
     item = SETTINGS[name]
     choices, low, high = (item.metadata[key] for key in ("choices", "low", "high"))
-    common = {"required": False, "label": name.replace("_", " ").capitalize(), "help_text": _help(name)}
+    common: dict[str, Any] = {"required": False, "label": name.replace("_", " ").capitalize(), "help_text": _help(name)}
     if choices:
         return forms.ChoiceField(choices=[("", "as the recipe says"), *((one, one) for one in choices)], **common)
-    kind = forms.IntegerField if isinstance(item.default, int) else forms.FloatField
-    return kind(min_value=low, max_value=high, widget=forms.NumberInput(attrs={"step": "any"}), **common)
+    kind: Any = forms.IntegerField if isinstance(item.default, int) else forms.FloatField
+    field: forms.Field = kind(min_value=low, max_value=high, widget=forms.NumberInput(attrs={"step": "any"}), **common)
+    return field
 
 
 def _help(name: str) -> str:
@@ -117,7 +120,7 @@ class EvaluationForm(forms.Form):
         help_text="Code search ranks the release's whole code base (MRR); code QA judges its pairs (accuracy).",
     )
     checkpoint = forms.ChoiceField(label="Checkpoint", help_text="A trained run, or an encoder as it came.")
-    release = forms.ModelChoiceField(queryset=None, label="Release", empty_label=None)
+    release: Any = forms.ModelChoiceField(queryset=None, label="Release", empty_label=None)
     split = forms.ChoiceField(
         choices=[("test", "test"), ("dev", "dev")],
         label="Split",
@@ -126,8 +129,9 @@ class EvaluationForm(forms.Form):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["release"].queryset = usable_releases(project)
-        self.fields["checkpoint"].choices = [(one.key, one.label) for one in checkpoints(project)]
+        fields: dict[str, Any] = self.fields
+        fields["release"].queryset = usable_releases(project)
+        fields["checkpoint"].choices = [(one.key, one.label) for one in checkpoints(project)]
 
     def evaluation(self) -> dict[str, Any]:
         """The keyword arguments of `start_evaluation`."""

@@ -44,6 +44,11 @@ def checkpoint_name(run: TrainingRun) -> str:
     return f"{run.path}/checkpoint"
 
 
+def has_vectors(run: TrainingRun) -> bool:
+    """Whether the run's checkpoint makes vectors."""
+    return bool(run.config.get("objective") != "none")
+
+
 def is_trained(run: TrainingRun) -> bool:
     """Whether the run ended well, so that its checkpoint may be used."""
     return bool(run.path) and run.job is not None and run.job.state == JobState.DONE and checkpoint_folder(run).is_dir()
@@ -148,6 +153,11 @@ class Checkpoint:
     label: str
     location: str  # what modeling.ml.encoders.load_encoder takes
     run: TrainingRun | None = None
+
+    @property
+    def has_vectors(self) -> bool:
+        """False for a run of BM25, which compares words: it can be measured, but no index and no pairs come of it."""
+        return self.run is None or has_vectors(self.run)
 
 
 def checkpoints(project: Project) -> list[Checkpoint]:

@@ -25,7 +25,7 @@ class SearchApi(APIView):
         top = serializers.IntegerField(min_value=1, max_value=services.MAX_TOP, required=False, default=10)
 
     class Output(serializers.Serializer):
-        """The answer; `common_words` only says what overlaps, `label` is the consensus where the pair was judged."""
+        """The answer; `common_words` only says what overlaps, `judged` is the consensus where the pair was judged."""
 
         class Result(serializers.Serializer):
             """One ranked function."""
@@ -38,7 +38,7 @@ class SearchApi(APIView):
             summary = serializers.CharField()
             place = serializers.CharField()
             common_words = serializers.ListField(child=serializers.CharField(), source="words")
-            label = serializers.IntegerField(allow_null=True)
+            judged = serializers.IntegerField(allow_null=True, source="label")
             code = serializers.CharField(source="code.text")
 
         query = serializers.CharField()

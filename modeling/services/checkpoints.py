@@ -10,7 +10,7 @@ from django.conf import settings
 from core.errors import ConflictError
 from core.models import Project
 from modeling.models import TrainingRun
-from modeling.selectors import checkpoint_folder, checkpoint_name, is_trained
+from modeling.selectors import checkpoint_folder, checkpoint_name, has_vectors, is_trained
 
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # same checkpoint, same bytes
 
@@ -18,6 +18,11 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # same checkpoint, same bytes
 class NotTrainedError(ConflictError):
     code = "not_trained"
     template = "Run {name} has no checkpoint yet: its training has not ended well."
+
+
+class NoEncoderError(ConflictError):
+    code = "no_encoder"
+    template = "Run {name} compares words, not vectors; it cannot propose pairs."
 
 
 def zip_checkpoint(run: TrainingRun) -> IO[bytes]:
@@ -39,9 +44,14 @@ def zip_checkpoint(run: TrainingRun) -> IO[bytes]:
 
 
 def use_as_encoder(*, run: TrainingRun) -> Project:
-    """The project's next candidate runs encode with this checkpoint; raises NotTrainedError."""
+    """The project's next candidate runs encode with this checkpoint.
+
+    Raises NotTrainedError, or NoEncoderError for a run of BM25.
+    """
     if not is_trained(run):
         raise NotTrainedError(name=run.name)
+    if not has_vectors(run):
+        raise NoEncoderError(name=run.name)
     project = run.project
     project.encoder = checkpoint_name(run)
     project.save(update_fields=["encoder"])

@@ -98,7 +98,8 @@ def measure(sources: Sequence[Source], *, run: RunningJob, log: Path) -> None:
         said = [json.loads(line) for line in lines if line.startswith('{"checkpoint"')]
         if said:
             measured = sources[said[-1]["checkpoint"]].evaluations[0].checkpoint
-            run.progress(*said[-1]["progress"], f"measuring {measured.removeprefix(RUN_PREFIX)}: codes encoded")
+            done, total = said[-1]["progress"]
+            run.progress(done, total, f"measuring {measured.removeprefix(RUN_PREFIX)}: codes encoded")
         else:
             run.check()
 
@@ -121,7 +122,8 @@ def _store(evaluation: Evaluation, metrics: dict[str, Any]) -> None:
 
 
 def _measure(evaluation: Evaluation) -> dict[str, Any]:
-    folder = release_folder(evaluation.release)
+    release: Any = evaluation.release
+    folder = release_folder(release)
     if evaluation.kind == Evaluation.Kind.SEARCH:
         queries = folder / f"cosqa-retrieval-{evaluation.split}.json"
         return {"kind": "search", "queries": str(queries), "code_base": str(folder / "code_idx_map.txt")}

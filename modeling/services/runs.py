@@ -164,13 +164,14 @@ def _train(training: TrainingRun, run: RunningJob, log: Path) -> dict[str, Any]:
 
 
 def _arguments(training: TrainingRun, folder: Path) -> list[str]:
-    files = release_folder(training.release)
+    release: Any = training.release
+    files = release_folder(release)
     config = {key: value for key, value in training.config.items() if key != "recipe"}
     dev = files / "cosqa-qa-dev.json"
     return [
         *["train", "--json", "--recipe", training.recipe, "--out", str(folder)],
         *["--files", str(files / "cosqa-qa-train.json")],
-        *(["--dev", str(dev)] if split_sizes(training.release).get("dev", {}).get("pairs") else []),
+        *(["--dev", str(dev)] if split_sizes(release).get("dev", {}).get("pairs") else []),
         *(part for key, value in sorted(config.items()) for part in ("--set", f"{key}={value}")),
     ]
 

@@ -29,6 +29,13 @@ class NoIndexError(ConflictError):
     )
 
 
+class NoVectorsError(ConflictError):
+    code = "no_vectors"
+    template = (
+        "{checkpoint} compares words, not vectors, so no index can be built for it. The command search_code takes it."
+    )
+
+
 @dataclass(frozen=True)
 class SearchResult:
     """One ranked function with what is known about it."""
@@ -108,6 +115,8 @@ def _place(code: Any) -> str:
 
 def start_index(*, project: Project, checkpoint: Checkpoint, user: Any = None) -> Job:
     """Queues the build of a checkpoint's index; an unfinished build is returned as it is."""
+    if not checkpoint.has_vectors:
+        raise NoVectorsError(checkpoint=checkpoint.key)
     n_codes, _ = code_base_size(project)
     if not n_codes:
         raise BadInputError(problem=f"Project {project.slug} has no code to search yet. Add a code source first.")

@@ -136,6 +136,7 @@ def _run_context(request: HttpRequest, project: Project, run: TrainingRun) -> di
     return base_context(request, project, "runs") | {
         "run": run,
         "trained": trained,
+        "has_vectors": selectors.has_vectors(run),
         "is_live": run.job is not None and not run.job.is_over,
         "is_project_encoder": project.encoder == selectors.checkpoint_name(run),
         "checkpoint_key": f"{selectors.RUN_PREFIX}{run.name}",

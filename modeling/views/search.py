@@ -25,7 +25,7 @@ def search(request: HttpRequest, slug: str) -> HttpResponse:
     """Ranked functions for ?q= with ?checkpoint=; the address is the permalink."""
     project = project_for(request.user, slug, *WATCHERS)
     query = request.GET.get("q", "").strip()[: services.MAX_QUERY_CHARS]
-    known = selectors.checkpoints(project)
+    known = [one for one in selectors.checkpoints(project) if one.has_vectors]
     context = base_context(request, project, "search") | {"query": query, "checkpoints": known, "problem": ""}
     status = 200
     try:

@@ -10,7 +10,8 @@ from modeling.code_index import best_of_logits, load_index, load_matcher
 from modeling.inference_client import SearchNotRunningError
 from modeling.models import CodeIndex
 from modeling.selectors import find_checkpoint, index_state
-from modeling.services.search import NoIndexError, search, start_index
+from modeling.services.checkpoints import NoEncoderError, use_as_encoder
+from modeling.services.search import NoIndexError, NoVectorsError, search, start_index
 from tests.factories import CodeFactory, ProjectFactory, QueryFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("home", "hashing")]
@@ -164,3 +165,20 @@ def test_only_members_who_may_see_labels_search(annotator_client, stranger_clien
         assert client.get("/p/demo/search/").status_code == status
         assert client.get("/api/v1/projects/demo/search/", {"q": "x"}).status_code == status
         assert client.post("/p/demo/search/index/", {"checkpoint": "hashing"}).status_code == status
+
+
+def test_a_run_of_bm25_is_measured_but_neither_indexed_nor_used_to_propose(project, codes, home, curator_client):
+    job = Job.objects.create(kind="modeling.train", title="t", state=JobState.DONE, project=project)
+    run = project.training_runs.create(
+        name="words", recipe="bm25", encoder="minilm", config={"objective": "none"}, path="checkpoints/demo/1", job=job
+    )
+    (home / run.path / "checkpoint").mkdir(parents=True)
+    words = find_checkpoint(project, "run:words")
+    with pytest.raises(NoVectorsError, match="search_code"):
+        start_index(project=project, checkpoint=words)
+    with pytest.raises(NoEncoderError):
+        use_as_encoder(run=run)
+    assert "run:words" not in curator_client.get("/p/demo/search/").content.decode()
+    page = curator_client.get("/p/demo/runs/words/").content.decode()
+    assert "Download checkpoint" in page
+    assert "Search with this checkpoint" not in page
