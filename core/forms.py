@@ -152,4 +152,4 @@ class AccountForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["first_name", "last_name", "email"]
-        help_texts = {"email": "Only administrators and the curators of your projects see it."}
+        help_texts = {"email": "Only administrators see it."}
