@@ -277,7 +277,7 @@ def _opened(path: Path, limits: Limits, name: str, place: Place | None = None) -
             yield raw
             return
         with gzip.GzipFile(fileobj=raw) as unpacked:
-            yield io.BufferedReader(_Bounded(unpacked, raw, limits, name), 2**17)  # type: ignore[type-var]
+            yield io.BufferedReader(_Bounded(unpacked, raw, limits, name), 2**17)
 
 
 class _Bounded(io.RawIOBase):
@@ -462,7 +462,10 @@ def _json_rows(
     lines: Iterable[Line | BadRow], shape: LogShape, wanted: list[str], *_: Any
 ) -> Iterator[Record | BadRow]:
     for line in lines:
-        text = line if isinstance(line, BadRow) else _decoded(line)
+        if isinstance(line, BadRow):
+            yield line
+            continue
+        text = _decoded(line)
         if isinstance(text, BadRow):
             yield text
         elif not text.strip():
@@ -527,11 +530,13 @@ def _table_cells(
         line = waiting.popleft() if waiting else next(source, None)
         if line is None:
             return
-        text = line if isinstance(line, BadRow) else _decoded(line)
-        if isinstance(text, BadRow):
-            yield text.line, text
+        if isinstance(line, BadRow):
+            yield line.line, line
             continue
-        number = line[0]
+        number, text = line[0], _decoded(line)
+        if isinstance(text, BadRow):
+            yield number, text
+            continue
         cells = _cells(text, format)
         yield number, cells if cells is not None else _joined_cells(number, text, source, waiting, limits)
 

@@ -73,7 +73,7 @@ class QueriesApi(APIView):
         rule_set = chosen_rule_set(project, given.get("rule_set", ""))
         rows = filtered_queries(project, rule_set, QueryFilter.parse(given))
         page = keyset_page(rows, request._request, order=chosen_order(given.get("order", "")))
-        curates = Role.CURATOR in roles_in(request.user, project)  # type: ignore[arg-type]
+        curates = Role.CURATOR in roles_in(request.user, project)
         data = {
             "rule_set": str(rule_set),
             "results": query_rows(page, rule_set, may_see_masked=curates),

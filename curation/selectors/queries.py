@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
 from core.errors import QuarryError
 from core.models import Project
@@ -182,11 +182,13 @@ def only_rule_counts(project: Project, rule_set: RuleSet) -> dict[str, int]:
 
 def _hits_by_category(project: Project, rule_set: RuleSet, verdicts: QuerySet[Verdict]) -> dict[str, int]:
     """Queries with at least one hit in the category: a query may count in several."""
-    counts = {}
-    for category in (*profile_of(rule_set).categories, LANGUAGE_CATEGORY):
-        hits = RuleHit.objects.filter(verdict__in=verdicts, rule__in=forms_of_category(project, rule_set, category))
-        counts[category] = hits.values("verdict").distinct().count()
-    return counts
+    names = (*profile_of(rule_set).categories, LANGUAGE_CATEGORY)
+    cases = [When(rule__in=forms_of_category(project, rule_set, name), then=Value(name)) for name in names]
+    hits = RuleHit.objects.filter(verdict__in=verdicts)
+    category = Case(*cases, default=Value(""), output_field=CharField())
+    rows = hits.annotate(category=category).values_list("category").annotate(n=Count("verdict_id", distinct=True))
+    found = dict(rows.order_by())
+    return {name: found.get(name, 0) for name in names}
 
 
 def quarantine_counts(project: Project) -> dict[str, int]:

@@ -309,7 +309,8 @@ def _write_queries(log_import: LogImport, chunk: Chunk) -> int:
         if new:
             cursor.executemany(_INSERT_QUERY, _query_rows(log_import, new))
             ids |= _query_ids(log_import.project_id, new)
-        counts = [(pk, log_import.pk, chunk.queries[key].n) for key, pk in ids.items()]
+        import_id = log_import.pk
+        counts = [(pk, import_id, chunk.queries[key].n) for key, pk in ids.items()]
         cursor.executemany(_UPSERT_COUNT, counts)
         askers = [(pk, user) for key, pk in ids.items() for user in sorted(chunk.queries[key].users)]
         if askers:
@@ -330,8 +331,9 @@ def _query_ids(project_id: int, keys: Iterable[str]) -> dict[str, int]:
 
 def _query_rows(log_import: LogImport, new: dict[str, Tally]) -> list[tuple[Any, ...]]:
     now = connection.ops.adapt_datetimefield_value(timezone.now())
+    project_id, import_id = log_import.project_id, log_import.pk
     return [
-        (log_import.project_id, key, tally.text, tally.n, quarantine_reason(tally.text), now, log_import.pk)
+        (project_id, key, tally.text, tally.n, quarantine_reason(tally.text), now, import_id)
         for key, tally in sorted(new.items())
     ]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from core.db import run_in_chunks
 from core.errors import ConflictError
@@ -76,19 +75,32 @@ def _batches(project: Project, rule_set: RuleSet) -> Iterator[dict[int, Judgemen
 
 def _changed(batch: dict[int, Judgement], rule_set: RuleSet) -> Iterator[Change]:
     """The verdicts that are not stored yet as they are."""
-    verdicts = _verdicts_between(min(batch), max(batch), rule_set)
-    stored: dict[int, set[str]] = defaultdict(set)
-    for verdict_id, rule in RuleHit.objects.filter(verdict__in=verdicts).values_list("verdict_id", "rule"):
-        stored[verdict_id].add(rule)
-    ids = dict(verdicts.values_list("query_id", "id"))
+    ids = _verdict_ids(min(batch), max(batch), rule_set)
+    hits = _stored_hits(min(batch), max(batch)) if ids else {}
     for pk, verdict in batch.items():
-        if pk not in ids or stored[ids[pk]] != set(verdict.hits):
+        if pk not in ids or hits.get(ids[pk], set()) != set(verdict.hits):
             yield Change(pk, verdict.hits, ids.get(pk))
 
 
-def _verdicts_between(first: int, last: int, rule_set: RuleSet) -> QuerySet[Verdict]:
-    """Verdicts on queries with these ids and those between, which is far cheaper to ask than a list of ids."""
-    return Verdict.objects.filter(rule_set=rule_set, query_id__gte=first, query_id__lte=last)
+def _verdict_ids(first: int, last: int, rule_set: RuleSet) -> dict[int, int]:
+    """Query id -> id of its stored verdict, for queries with these ids and those between.
+
+    A range is far cheaper to ask for than a list of ids, and the rule set is compared here because SQLite would
+    otherwise walk through all verdicts of the rule set.
+    """
+    rows = Verdict.objects.filter(query_id__gte=first, query_id__lte=last)
+    wanted = rule_set.pk
+    found = rows.values_list("query_id", "id", "rule_set_id")
+    return {query_id: pk for query_id, pk, owner in found if owner == wanted}
+
+
+def _stored_hits(first: int, last: int) -> dict[int, set[str]]:
+    """Verdict id -> rules that hit, for queries with these ids and those between."""
+    stored: dict[int, set[str]] = defaultdict(set)
+    rows = RuleHit.objects.filter(verdict__query_id__gte=first, verdict__query_id__lte=last)
+    for verdict_id, rule in rows.values_list("verdict_id", "rule"):
+        stored[verdict_id].add(rule)
+    return stored
 
 
 def _write(chunk: list[Change], rule_set: RuleSet) -> None:
@@ -98,8 +110,7 @@ def _write(chunk: list[Change], rule_set: RuleSet) -> None:
         RuleHit.objects.filter(verdict_id__in=replaced).delete()
     with connection.cursor() as cursor:
         cursor.executemany(_UPSERT_VERDICT, [(change.query_id, rule_set.pk, not change.hits) for change in chunk])
-        verdicts = _verdicts_between(chunk[0].query_id, chunk[-1].query_id, rule_set)
-        ids = dict(verdicts.values_list("query_id", "id"))
+        ids = _verdict_ids(chunk[0].query_id, chunk[-1].query_id, rule_set)
         hits = [(ids[change.query_id], rule) for change in chunk for rule in change.hits]
         if hits:
             cursor.executemany(_INSERT_HIT, hits)

@@ -88,7 +88,7 @@ def logs(request: HttpRequest, slug: str) -> HttpResponse:
             known=Sum("n_known", default=0),
             bad=Sum("n_bad", default=0),
         ),
-        "curates": Role.CURATOR in roles_in(request.user, project),  # type: ignore[arg-type]
+        "curates": Role.CURATOR in roles_in(request.user, project),
     }
     return render(request, "curation/logs.html", context, status=200 if form.is_valid() or not form.is_bound else 400)
 

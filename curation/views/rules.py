@@ -68,10 +68,13 @@ def queries(request: HttpRequest, slug: str) -> HttpResponse:
     wanted = QueryFilter.parse(request.GET)
     order = chosen_order(request.GET.get("order", ""))
     page = keyset_page(filtered_queries(project, rule_set, wanted), request, order=order)
-    counts = rule_counts(project, rule_set)
+    is_first = not (request.GET.get("after") or request.GET.get("before"))
+    with_bars = is_first and set(wanted.as_params()) <= {"verdict"}
+    counts = rule_counts(project, rule_set, with_rules=with_bars)
     context = {
         "project": project,
         "section": "queries",
+        "with_bars": with_bars and counts.rejected,
         "rule_set": rule_set,
         "wanted": wanted,
         "order": request.GET.get("order", ""),
@@ -88,7 +91,7 @@ def queries(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _curates(request: HttpRequest, project: Project) -> bool:
-    return Role.CURATOR in roles_in(request.user, project)  # type: ignore[arg-type]
+    return Role.CURATOR in roles_in(request.user, project)
 
 
 def query_rows(page: Page, rule_set: RuleSet, *, may_see_masked: bool) -> list[dict[str, Any]]:
