@@ -6,11 +6,11 @@ from core.jobs import RunningJob, job_kind
 
 
 @job_kind("modeling.train", queue="gpu")
-def train_job(run: RunningJob, *, training_run_id: int) -> dict[str, Any]:
+def train_job(run: RunningJob, *, training_run_id: int, copy_to: str = "") -> dict[str, Any]:
     """Trains in a process of its own, then evaluates before and after."""
     from modeling.services.runs import train_run
 
-    return train_run(run=run, training_run_id=training_run_id)
+    return train_run(run=run, training_run_id=training_run_id, copy_to=copy_to)
 
 
 @job_kind("modeling.evaluate", queue="gpu")

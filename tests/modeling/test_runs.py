@@ -1,14 +1,16 @@
 """Training runs, with a random encoder of a few thousand weights and 12 pairs."""
 
+import json
 import os
 import signal
 import threading
 import time
 import zipfile
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from core.encoders import load_encoder
@@ -18,7 +20,7 @@ from modeling.comparisons import comparisons
 from modeling.ml.errors import BadSettingError, UnknownEncoderError, UnknownRecipeError
 from modeling.models import TrainingRun
 from modeling.selectors import charts, find_checkpoint, is_trained, metric_rows, run_folder
-from modeling.services import evaluations
+from modeling.services import evaluations, runs
 from modeling.services.runs import NotTrainableReleaseError, resume_training, start_training
 from tests.modeling.conftest import write_release_files
 
@@ -159,6 +161,47 @@ def test_the_figures_of_an_untrained_encoder_are_taken_from_an_earlier_run(begin
     assert measured.count(("coclr-iba-switch-2", "before")) == 0
     assert measured.count(("coclr-iba-switch-2", "after")) == 3
     assert measured.count(("coclr-iba-switch-3", "before")) == 3  # another max length: another start
+
+
+@pytest.fixture
+def instant_training(monkeypatch):
+    """The model processes are replaced by their results."""
+
+    def train(module, arguments, *, log, tick):
+        folder = Path(arguments[arguments.index("--out") + 1])
+        (folder / "checkpoint").mkdir(parents=True)
+        (folder / "run.json").write_text(json.dumps({"data": {"data_sha256": "0" * 64}}))
+        (folder / "metrics.jsonl").write_text('{"step": 1, "epoch": 0, "time": 1.0, "loss": 0.5}\n')
+        return [json.dumps({"steps": 1, "metrics": {"step": 1, "epoch": 1}})]
+
+    def measure(sources, **kwargs):
+        for source, value in zip(sources, (0.5, 0.6), strict=True):
+            for row in source.evaluations:
+                row.metrics = {"mrr": value, "accuracy": value, "mrr_standard_error": 0.02, "queries": 4, "pairs": 6}
+                row.save()
+
+    monkeypatch.setattr(runs, "run_module", train)
+    monkeypatch.setattr(evaluations, "measure", measure)
+
+
+@pytest.mark.usefixtures("instant_training", "release")
+def test_the_command_trains_on_a_release_and_copies_the_run(project, tmp_path, tiny_encoder):
+    out = StringIO()
+    folder = tmp_path / "given"
+    given = ["train", "--recipe", "info-nce", "--release", "demo/small", "--out", str(folder), "--name", "cli"]
+    call_command(*given, "--encoder", str(tiny_encoder), "--json", stdout=out)
+    report = json.loads(out.getvalue())
+    assert (report["run"], report["state"]) == ("cli", "done")
+    assert report["evaluations"][0]["before"] == 0.5
+    assert report["evaluations"][0]["after"] == 0.6
+    assert (folder / "checkpoint").is_dir()
+    assert (folder / "metrics.jsonl").is_file()
+    run = project.training_runs.get(name="cli")
+    assert run.release.name == "small"
+    assert run.metrics["loss"] == 0.5
+    with pytest.raises(SystemExit) as ended:
+        call_command(*given, stdout=StringIO(), stderr=StringIO())
+    assert ended.value.code == 2
 
 
 def test_the_reason_of_a_failed_training_is_the_process_own_line(begin, release):

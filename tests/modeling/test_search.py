@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from core.encoding import HashingEncoder
 from core.jobs import claim, run_claimed, run_inline
 from core.models import Job, JobState
 from core.text import normalise_query, query_hash
-from modeling.code_index import best_of_logits, load_index, load_matcher
+from modeling.code_index import HeadMatcher, best_of_logits, load_index, load_matcher
 from modeling.inference_client import SearchNotRunningError
 from modeling.models import CodeIndex
 from modeling.selectors import find_checkpoint, index_state
@@ -52,8 +53,6 @@ def test_an_imported_label_of_the_same_query_is_shown(project, codes, inference)
 
 
 def test_the_index_encodes_only_what_is_new_and_notices_that_the_code_base_grew(project, codes, monkeypatch):
-    from core.encoding import HashingEncoder
-
     encoded = []
     original = HashingEncoder.encode
     monkeypatch.setattr(
@@ -182,3 +181,19 @@ def test_a_run_of_bm25_is_measured_but_neither_indexed_nor_used_to_propose(proje
     page = curator_client.get("/p/demo/runs/words/").content.decode()
     assert "Download checkpoint" in page
     assert "Search with this checkpoint" not in page
+
+
+def test_a_trained_head_ranks_by_its_own_logits(codes):
+    import torch
+
+    from modeling.ml.heads import MlpHead
+    from modeling.ml.matcher import Matcher
+
+    torch.manual_seed(0)
+    scorer = Matcher(HashingEncoder(), MlpHead(64), head_name="mlp")
+    texts = [code.text for code in codes.values()]
+    matcher = HeadMatcher(scorer)
+    found = matcher.best("sort items", matcher.code_vectors(texts), 5)
+    logits = scorer.score_pairs(["sort items"] * 5, texts)
+    assert [place for place, _ in found] == sorted(range(5), key=lambda place: -logits[place])
+    assert found[0][1] == pytest.approx(logits.max(), abs=1e-5)
