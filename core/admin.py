@@ -36,7 +36,7 @@ class PersonAdmin(UserAdmin):
     list_filter = ["is_staff", "is_active", "is_simulated", "is_placeholder"]
     fieldsets = (
         *(UserAdmin.fieldsets or ()),
-        ("Quarry", {"fields": ["is_simulated", "is_placeholder", "must_change_password"]}),
+        ("Quarry", {"fields": ["is_simulated", "is_placeholder", "must_change_password", "publishes_votes"]}),
     )
 
 

@@ -151,5 +151,12 @@ class AccountForm(forms.ModelForm):
 
     class Meta:
         model = User
-        fields = ["first_name", "last_name", "email"]
-        help_texts = {"email": "Only administrators see it."}
+        fields = ["first_name", "last_name", "email", "publishes_votes"]
+        labels = {"publishes_votes": "My votes may be published under a pseudonym"}
+        help_texts = {
+            "email": "Only administrators see it.",
+            "publishes_votes": (
+                "Releases to come may then hold your single votes, without your name. Labels and agreement count all "
+                "votes either way. Taking it back acts on the next release."
+            ),
+        }

@@ -105,6 +105,6 @@ class AgreementApi(APIView):
         asked.is_valid(raise_exception=True)
         given: dict[str, Any] = asked.validated_data
         rule = read_rule(**given) if "keep" in given else None
-        curates = Role.CURATOR in roles_in(request.user, project)  # type: ignore[arg-type]
+        curates = Role.CURATOR in roles_in(request.user, project)
         report = agreement_report(project, rule=rule, with_names=curates)
         return Response(self.Output(report).data)

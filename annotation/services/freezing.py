@@ -123,10 +123,9 @@ def _split(kept: Kept, criteria: ReleaseCriteria) -> Split:
 def nothing_kept(criteria: ReleaseCriteria, removed: Mapping[str, int]) -> str:
     """Why there is nothing to release."""
     why = "; ".join(f"{describe_removal(reason)}: {n:,}" for reason, n in sorted(removed.items()))
+    nothing = "There are no votes yet" + (", and no imported labels." if criteria.include_imported else ".")
     return f"No pair would be kept by this rule: {describe_rule(criteria.rule.to_dict())}. " + (
-        f"What was judged falls out like this: {why}."
-        if why
-        else "The project has no votes and no imported labels yet."
+        f"What was judged falls out like this: {why}." if why else nothing
     )
 
 

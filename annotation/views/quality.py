@@ -74,7 +74,7 @@ RULE_FIELDS = ("keep", "min_votes", "min_share", "min_alpha_u")
 def agreement(request: HttpRequest, slug: str) -> HttpResponse:
     """Agreement of the project's votes, and what a keep rule given in the address would leave of them."""
     project = project_for(request.user, slug, *WATCHERS)
-    curates = Role.CURATOR in roles_in(request.user, project)  # type: ignore[arg-type]
+    curates = Role.CURATOR in roles_in(request.user, project)
     form = KeepRuleForm(request.GET if "keep" in request.GET else None)
     rule = form.cleaned_data["rule"] if form.is_valid() else (None if form.is_bound else KeepRule())
     report = agreement_report(project, rule=rule, with_names=curates)

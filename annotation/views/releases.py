@@ -97,7 +97,7 @@ def releases(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _curates(request: HttpRequest, project: Project) -> bool:
-    return Role.CURATOR in roles_in(request.user, project)  # type: ignore[arg-type]
+    return Role.CURATOR in roles_in(request.user, project)
 
 
 @login_required

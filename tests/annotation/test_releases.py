@@ -10,6 +10,7 @@ import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
+from django.urls import reverse
 
 from annotation.agreement import alpha
 from annotation.criteria import ReleaseCriteria, read_criteria
@@ -185,6 +186,13 @@ def test_only_votes_of_people_who_agreed_are_published_under_changing_pseudonyms
     assert release.stats["votes"] == {"on_kept_pairs": 6, "published": 4, "raters": {"human": 3, "simulated": 3}}
 
 
+def test_people_agree_to_publication_in_their_account(annotator, annotator_client):
+    assert not annotator.publishes_votes
+    annotator_client.post(reverse("core:account"), {"publishes_votes": "on"})
+    annotator.refresh_from_db()
+    assert annotator.publishes_votes
+
+
 def test_pseudonyms_cannot_be_linked_between_releases(project):
     judged_project(project, ["111111"] * 2)
     ranks = set()
@@ -247,7 +255,7 @@ def test_the_card_has_front_matter_that_parses_and_names_existing_files(project)
 
 def test_a_release_without_pairs_is_refused_with_what_each_rule_would_keep(project):
     judged_project(project, ["110", "100", "nnn"])
-    with pytest.raises(EmptyReleaseError, match=r"majority of at least 2/3 keeps 2.*all votes the same keeps 0") as refused:
+    with pytest.raises(EmptyReleaseError, match=r"2/3 keeps 2.*all votes the same keeps 0") as refused:
         freeze(project)
     assert refused.value.status == 422
     assert not project.releases.exists()
