@@ -64,9 +64,7 @@ class Item(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="items")
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="items")
     query = models.ForeignKey("curation.Query", on_delete=models.PROTECT, related_name="items")
-    pair = models.ForeignKey(
-        "curation.Pair", null=True, blank=True, on_delete=models.PROTECT, related_name="items"
-    )
+    pair = models.ForeignKey("curation.Pair", null=True, blank=True, on_delete=models.PROTECT, related_name="items")
     purpose = models.CharField(max_length=15, choices=Purpose.choices, default=Purpose.LIVE)
     priority = models.IntegerField(default=0, help_text="Lower comes first.")
     target = models.PositiveSmallIntegerField(default=3)
@@ -143,9 +141,7 @@ class Slot(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["project", "priority", "id"], condition=Q(state=0, is_open=True), name="slot_free"
-            ),
+            models.Index(fields=["project", "priority", "id"], condition=Q(state=0, is_open=True), name="slot_free"),
             models.Index(fields=["expires_at"], condition=Q(state=1), name="slot_leased"),
             models.Index(fields=["person", "state", "id"], name="slot_of_person"),
         ]

@@ -78,9 +78,7 @@ class Vote(models.Model):
                 name="vote_answer_or_unclear",
                 condition=Q(code_unclear=False) | Q(answer__isnull=True),
             ),
-            models.CheckConstraint(
-                name="vote_answer_binary", condition=Q(answer__isnull=True) | Q(answer__in=[0, 1])
-            ),
+            models.CheckConstraint(name="vote_answer_binary", condition=Q(answer__isnull=True) | Q(answer__in=[0, 1])),
         ]
         indexes = [
             models.Index(fields=["project", "id"], condition=Q(retracted_at__isnull=True), name="vote_of_project"),

@@ -18,7 +18,7 @@ def labels_of_query(project: Project, *, query_hash: str, code_ids: Collection[i
     """
     wanted = set(code_ids)
     imported = imported_labels(project).filter(pair__query__content_hash=query_hash, pair__code__in=wanted)
-    labels = {code_id: label for code_id, label in imported.values_list("pair__code_id", "label")}
+    labels = dict(imported.values_list("pair__code_id", "label"))
     votes = list(counted_votes(project).filter(item__query__content_hash=query_hash).select_related("item__pair"))
     pool = Tally.of(votes)
     for code_id, group in _by_code(votes).items():
