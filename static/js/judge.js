@@ -159,8 +159,7 @@
   }
 
   // --- presses ----------------------------------------------------------------------------------------
-  function refuse(event, text) {
-    refusedAt = event.timeStamp;
+  function refuse(text) {
     note(text, true);
     say(text);
     panel.classList.remove("is-refusing");
@@ -168,21 +167,27 @@
     panel.classList.add("is-refusing");
   }
 
-  function counts(event) {
-    if (waiting) {
-      refuse(event, outbox.all().length ? "Not counted: the next pair is not here yet." : "Not counted: one moment.");
-    } else if (event.timeStamp < paintedAt) {
-      refuse(event, "Not counted: that press came before the pair was on screen.");
-    } else if (event.timeStamp - refusedAt < QUIET_MS) {
-      refuse(event, "Not counted: too quick after a press that did not count.");
-    } else if (event.detail > 1 && event.timeStamp - pressedAt < DOUBLE_CLICK_MS) {
-      refuse(event, "Not counted: the second press of a double click.");
-    } else {
-      pressedAt = event.timeStamp;
-      note("");
-      return true;
+  // Why a press must not count: it may have been meant for another pair than the one on screen.
+  function untimely(event) {
+    if (waiting) return "Not counted: the next pair is not here yet.";
+    if (event.timeStamp < paintedAt) return "Not counted: that press came before the pair was on screen.";
+    if (event.timeStamp - refusedAt < QUIET_MS) return "Not counted: too quick after a press that did not count.";
+    if (event.detail > 1 && event.timeStamp - pressedAt < DOUBLE_CLICK_MS) {
+      return "Not counted: the second press of a double click.";
     }
-    return false;
+    return "";
+  }
+
+  function counts(event) {
+    const reason = untimely(event);
+    if (reason) {
+      refusedAt = event.timeStamp;
+      refuse(reason);
+      return false;
+    }
+    pressedAt = event.timeStamp;
+    note("");
+    return true;
   }
 
   function press(act, event, button) {
@@ -195,10 +200,10 @@
     if (act === "skip") return skip(button);
     if (act === "unclear") return step === 1 ? vote("unclear", null, false, button) : vote("yes", null, true, button);
     if (act === "yes" || act === "no") {
-      if (step === 2) return refuse(event, "Step 2 asks about the code: 1 or 0. Backspace goes back to step 1.");
+      if (step === 2) return refuse("Step 2 asks about the code: 1 or 0. Backspace goes back to step 1.");
       return act === "no" ? vote("no", null, false, button) : toStepTwo();
     }
-    if (step === 1) return refuse(event, "Step 1 first: does the query look for code? y or n.");
+    if (step === 1) return refuse("Step 1 first: does the query look for code? y or n.");
     return vote("yes", act === "one" ? 1 : 0, false, button);
   }
 
