@@ -3,31 +3,21 @@
 from typing import Any
 
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.access import project_for
-from core.models import JobState, Project, Role
+from core.api_jobs import JobOutput
+from core.models import Project, Role
 from core.paging import keyset_page
 from modeling import selectors
 from modeling.models import Evaluation, TrainingRun
 from modeling.services.evaluations import start_evaluation
 from modeling.services.runs import cancel_training, resume_training, start_training
 from modeling.views.runs import WATCHERS
-
-
-class JobOutput(serializers.Serializer):
-    """The job that does the work; follow it at /api/v1/jobs/<id>/."""
-
-    id = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=JobState.choices)
-    percent = serializers.IntegerField()
-    progress_note = serializers.CharField()
-    error_code = serializers.CharField()
-    error = serializers.CharField()
 
 
 class EvaluationOutput(serializers.Serializer):
@@ -64,6 +54,7 @@ class RunOutput(serializers.Serializer):
 class TrainingRunsApi(APIView):
     """List runs, start one."""
 
+    @extend_schema_serializer(component_name="TrainingRunStart")
     class Input(serializers.Serializer):
         """What a new run needs; `settings` overrides the recipe's own."""
 
@@ -74,6 +65,7 @@ class TrainingRunsApi(APIView):
         settings = serializers.DictField(required=False, default=dict)
         name = serializers.CharField(max_length=60, required=False, default="")
 
+    @extend_schema_serializer(component_name="TrainingRunPage")
     class Output(serializers.Serializer):
         """One page of runs, newest first; pass `next` as ?after=."""
 
@@ -120,6 +112,7 @@ class TrainingRunApi(APIView):
 class TrainingCurvesApi(APIView):
     """The curves of a run."""
 
+    @extend_schema_serializer(component_name="TrainingCurves")
     class Output(serializers.Serializer):
         """Metric name -> points [step, value]."""
 
@@ -155,6 +148,7 @@ class TrainingResumeApi(APIView):
 class EvaluationsApi(APIView):
     """List evaluations, start one."""
 
+    @extend_schema_serializer(component_name="EvaluationStart")
     class Input(serializers.Serializer):
         """What to measure, of which checkpoint, on which release and split."""
 
@@ -163,6 +157,7 @@ class EvaluationsApi(APIView):
         release = serializers.CharField(max_length=100)
         split = serializers.ChoiceField(choices=["dev", "test"], default="test")
 
+    @extend_schema_serializer(component_name="EvaluationPage")
     class Output(serializers.Serializer):
         """One page of evaluations, newest first."""
 

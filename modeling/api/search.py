@@ -1,15 +1,15 @@
 """REST: search."""
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.access import project_for
+from core.api_jobs import JobOutput
 from core.models import Role
 from modeling import selectors
-from modeling.api.runs import JobOutput
 from modeling.services import search as services
 from modeling.views.runs import WATCHERS
 
@@ -17,6 +17,7 @@ from modeling.views.runs import WATCHERS
 class SearchApi(APIView):
     """Ranked functions for a query."""
 
+    @extend_schema_serializer(component_name="SearchQuery")
     class Input(serializers.Serializer):
         """?q=, ?checkpoint= (empty: the project's own), ?top=."""
 
@@ -24,9 +25,11 @@ class SearchApi(APIView):
         checkpoint = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
         top = serializers.IntegerField(min_value=1, max_value=services.MAX_TOP, required=False, default=10)
 
+    @extend_schema_serializer(component_name="SearchAnswer")
     class Output(serializers.Serializer):
         """The answer; `common_words` only says what overlaps, `judged` is the consensus where the pair was judged."""
 
+        @extend_schema_serializer(component_name="SearchResult")
         class Result(serializers.Serializer):
             """One ranked function."""
 
@@ -71,6 +74,7 @@ class SearchApi(APIView):
 class SearchIndexApi(APIView):
     """Build the index that a checkpoint's searches need."""
 
+    @extend_schema_serializer(component_name="SearchIndexBuild")
     class Input(serializers.Serializer):
         """Which checkpoint; empty: the project's own."""
 
