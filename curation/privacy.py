@@ -191,6 +191,7 @@ _CARD = re.compile(
 )
 _NATIONAL_ID = re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])")
 _DIGIT_RUN = re.compile(rf"(?<![\d.])(?<!-[0-9a-f]{{4}}-)\d{{{MIN_LONG_NUMBER_DIGITS},}}(?!\d|\.\d)")
+_IN_FOURS = re.compile(r"(?<![\d.-])\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?![\d.-])")
 _PHONES = (
     re.compile(r"(?<![\w+])\+\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d(?:[ ./-]?\d){5,12}(?!\d)"),
     re.compile(r"(?<![\w.+-])00\d{2}[ .-]\d(?:[ ./-]?\d){6,11}(?!\d)"),
@@ -263,6 +264,15 @@ def _phones(text: str) -> Iterator[Finding]:
 def _long_numbers(text: str) -> Iterator[Finding]:
     for hit in _DIGIT_RUN.finditer(text):
         if not _is_known_number(hit.group(), text):
+            yield Finding(LONG_NUMBER, *hit.span())
+
+
+def _grouped_numbers(text: str) -> Iterator[Finding]:
+    """Sixteen digits in fours, as cards and accounts are written, whatever their check digit says."""
+    for hit in _IN_FOURS.finditer(text):
+        groups = re.split(r"[ -]", hit.group())
+        is_list = all(_PLAIN_NUMBER.fullmatch(group) or group.startswith(("19", "20")) for group in groups)
+        if not is_list and not _is_known_number("".join(groups), text):
             yield Finding(LONG_NUMBER, *hit.span())
 
 
@@ -350,5 +360,6 @@ _DETECTORS: tuple[Detector, ...] = (
     _ip_addresses,
     _phones,
     _long_numbers,
+    _grouped_numbers,
     _user_paths,
 )

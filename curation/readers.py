@@ -41,6 +41,9 @@ QUERY_COLUMNS = (
     "keyword",
 )
 
+COUNT_COLUMNS = ("count", "frequency", "times")
+USER_COLUMNS = ("user", "user_id", "userid", "anonid")
+
 
 class LogFileError(QuarryError):
     """The file as a whole cannot be read as a search log."""
@@ -101,7 +104,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class LogShape:
-    """How to read a file: its format, and for tables the columns (by name, or by number from 1)."""
+    """How to read a file: its format, and for tables the columns (by name, or by number from 1; empty: usual names)."""
 
     format: LogFormat = LogFormat.AUTO
     column: str = ""
@@ -331,7 +334,7 @@ def _settle_json(shape: LogShape, head: bytes, name: str) -> LogShape:
     for column in (shape.count_column, shape.user_column):
         if column and column not in keys:
             raise UnknownColumnError(name=name, column=column, columns=_listed(keys))
-    return replace(shape, column=_settled(shape.column, keys, name))
+    return _with_usual_columns(replace(shape, column=_settled(shape.column, keys, name)), keys)
 
 
 def _first_object(head: bytes) -> dict[str, Any] | None:
@@ -361,7 +364,21 @@ def _settle_table(shape: LogShape, first: str, head: bytes, name: str) -> LogSha
         and len(head.strip().splitlines()) < 2
     ):
         raise EmptyLogError(name=name)
-    return shape
+    return _with_usual_columns(shape, cells) if _has_header(shape, cells) else shape
+
+
+def _with_usual_columns(shape: LogShape, names: list[str]) -> LogShape:
+    """Count and user are taken from columns of the usual names where nobody chose others."""
+    usual = {name.lower(): name for name in reversed(names)}
+
+    def first(known: tuple[str, ...]) -> str:
+        return next((usual[each] for each in known if each in usual and usual[each] != shape.column), "")
+
+    return replace(
+        shape,
+        count_column=shape.count_column or first(COUNT_COLUMNS),
+        user_column=shape.user_column or first(USER_COLUMNS),
+    )
 
 
 def _settled(column: str, cells: list[str], name: str) -> str:

@@ -69,6 +69,8 @@ class LogReportOutput(serializers.Serializer[Any]):
     name = serializers.CharField()
     format = serializers.CharField()
     column = serializers.CharField()
+    count_column = serializers.CharField()
+    user_column = serializers.CharField()
     sha256 = serializers.CharField()
     complete = serializers.BooleanField()
     already_imported = serializers.BooleanField()

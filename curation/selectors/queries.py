@@ -205,6 +205,8 @@ def import_report(log_import: LogImport) -> dict[str, Any]:
         "name": log_import.name,
         "format": log_import.format,
         "column": log_import.column,
+        "count_column": log_import.count_column,
+        "user_column": log_import.user_column,
         "sha256": log_import.sha256,
         "complete": log_import.is_complete,
         "already_imported": False,

@@ -47,13 +47,13 @@ class LogForm(forms.Form):
         max_length=100,
         required=False,
         label="Column of the count",
-        help_text="How often it was asked, if the log says so.",
+        help_text="How often it was asked. Empty: a column named count.",
     )
     user_column = forms.CharField(
         max_length=100,
         required=False,
         label="Column of the user",
-        help_text="Only a salted hash is kept, to count how many people asked (k-anonymity).",
+        help_text="Only a salted hash is kept, to count how many people asked. Empty: a column named user.",
     )
 
     def shape(self) -> LogShape:

@@ -94,6 +94,13 @@ def test_csv_takes_the_named_column_with_count_and_user(log_file):
     ]
 
 
+def test_columns_named_count_and_user_are_used_unless_others_are_chosen(log_file):
+    path = log_file("query\tcount\tuser\tn\npython a\t4\tu1\t9\npython b\tx\tu1\t9\n", "log.tsv")
+    assert rows(path) == [LogRow(2, "python a", 4, "u1"), BadRow(3, "the count is not a whole number from 1", "x")]
+    assert rows(path, count_column="n")[1] == LogRow(3, "python b", 9, "u1")
+    assert rows(log_file('{"q": "python a", "count": 3}\n', "l.jsonl")) == [LogRow(1, "python a", 3)]
+
+
 def test_a_quoted_line_break_belongs_to_its_row_and_line_numbers_stay_right(log_file):
     path = log_file('query,n\n"python\nsort",1\npython join,2\n', "log.csv")
     assert rows(path, column="query") == [LogRow(2, "python sort"), LogRow(4, "python join")]
