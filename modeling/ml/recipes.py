@@ -54,7 +54,7 @@ class Recipe:
         "A rewrite stays with its row (structured) or is a row of its own (rows).",
         choices=("structured", "rows"),
     )
-    epochs: int = setting(3, "Passes over the training pairs.", low=1, high=1000)
+    epochs: int = setting(2, "Passes over the training pairs.", low=1, high=1000)
     batch_size: int = setting(32, "Pairs per step.", low=1, high=4096)
     learning_rate: float = setting(2e-5, "Highest rate of the encoder.", low=0, high=1)
     head_learning_rate: float = setting(1e-3, "Highest rate of the matching head.", low=0, high=1)
