@@ -116,7 +116,7 @@ def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot
     slot_id = _claim(project, person, lane)
     if slot_id is None and free_expired_leases(project=project):
         slot_id = _claim(project, person, lane)
-    return _with_lease_length(slot_id, project) if slot_id is not None else None
+    return _with_lease_length(slot_id) if slot_id is not None else None
 
 
 def _held(project: Project, person: User) -> QuerySet[Slot]:
@@ -157,9 +157,9 @@ def _claim(project: Project, person: User, lane: int) -> int | None:
     return row[0] if row else None
 
 
-def _with_lease_length(slot_id: int, project: Project) -> Slot:
+def _with_lease_length(slot_id: int) -> Slot:
     slot = slots_to_show().get(pk=slot_id)
-    seconds = lease_seconds(slot.batch, project)
+    seconds = lease_seconds(slot.batch)
     return slot if seconds == DEFAULT_LEASE_S else _extend(slot)
 
 
@@ -170,12 +170,12 @@ def _extend(slot: Slot) -> Slot:
 
 
 def _expiry(slot: Slot) -> datetime:
-    return timezone.now() + timedelta(seconds=lease_seconds(slot.batch, slot.project_id))
+    return timezone.now() + timedelta(seconds=lease_seconds(slot.batch))
 
 
-def lease_seconds(batch: Batch, project: Project | int) -> float:
+def lease_seconds(batch: Batch) -> float:
     """The batch's shortest lease, or three times the median time of recent votes where people need longer."""
-    return max(batch.min_lease_s, LEASE_PER_MEDIAN * median_seconds(getattr(project, "pk", project)))
+    return max(batch.min_lease_s, LEASE_PER_MEDIAN * median_seconds(batch.project_id))
 
 
 def median_seconds(project_id: int) -> float:

@@ -126,7 +126,7 @@ def submit_vote(
     except IntegrityError:  # the same key in two requests at once: the other one has stored it by now
         receipt = _repeat(project, person, key, sha256, ahead)
     if receipt is None:
-        _keep_late(project, person, item_id, key, judgement, seconds)
+        raise _keep_late(project, person, item_id, key, judgement, seconds)
     return receipt
 
 
@@ -199,8 +199,8 @@ def _count_vote(vote: Vote) -> None:
 
 def _keep_late(
     project: Project, person: User, item_id: int, key: uuid.UUID, judgement: Judgement, seconds: float
-) -> None:
-    """Keeps what came too late and says so. Raises NotFoundError for an item of another project."""
+) -> QuarryError:
+    """Keeps what came too late and gives the refusal. Raises NotFoundError for an item of another project."""
     item = project.items.filter(pk=item_id).first()
     if item is None:
         raise NotFoundError(what="pair in this project", name=item_id)
@@ -210,8 +210,8 @@ def _keep_late(
             defaults={"item": item, "person": person, "payload": {**asdict(judgement), "seconds": seconds}},
         )
     if item.votes.filter(person=person, retracted_at__isnull=True).exists():
-        raise AlreadyJudgedError
-    raise LateVoteError
+        return AlreadyJudgedError()
+    return LateVoteError()
 
 
 def last_vote(*, project: Project, person: User) -> Vote | None:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotation.api.queue import ACTS
+from annotation.api.queue import ACTS, person_of
 from annotation.models import Guideline, Slot, Vote
 from annotation.selectors import queue
 from annotation.services import leases, votes
@@ -24,6 +24,7 @@ from core.access import project_for, roles_in
 from core.errors import BadInputError, NotFoundError, QuarryError
 from core.models import Project, Role, User
 from core.paging import keyset_page
+from curation.models import CandidateRun
 from curation.selectors import pairs_to_open
 
 SHOWN_LEASES = 20
@@ -44,7 +45,7 @@ def judge(request: HttpRequest, slug: str) -> HttpResponse:
             problem = str(error)
         else:
             return redirect("annotation:judge", slug)
-    held = leases.fill_lanes(project=project, person=request.user, ahead=False)
+    held = leases.fill_lanes(project=project, person=person_of(request), ahead=False)
     if not held:
         return _empty_queue(request, project, problem)
     return _judge_page(request, project, held[0], problem)
@@ -52,12 +53,12 @@ def judge(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _judge_page(request: HttpRequest, project: Project, slot: Slot, problem: str) -> HttpResponse:
     guideline = current_guideline(project)
-    last = votes.last_vote(project=project, person=request.user)
+    last = votes.last_vote(project=project, person=person_of(request))
     context = {
         "project": project,
         "section": "judge",
         "pair": queue.shown_pair(slot),
-        "progress": queue.progress_of(project, request.user),
+        "progress": queue.progress_of(project, person_of(request)),
         "guideline": guideline,
         "sections": guideline_sections(guideline.text),
         "last_key": last.key if last else None,
@@ -72,10 +73,10 @@ def _empty_queue(request: HttpRequest, project: Project, problem: str) -> HttpRe
     context = {
         "project": project,
         "section": "judge",
-        "empty": queue.why_empty(project, request.user),
-        "progress": queue.progress_of(project, request.user),
+        "empty": queue.why_empty(project, person_of(request)),
+        "progress": queue.progress_of(project, person_of(request)),
         "is_curator": Role.CURATOR in roles_in(request.user, project),
-        "last": votes.last_vote(project=project, person=request.user),
+        "last": votes.last_vote(project=project, person=person_of(request)),
         "problem": problem,
         "api": _api(project),
     }
@@ -93,7 +94,7 @@ def _act(request: HttpRequest, project: Project) -> None:
     act = acts.get(request.POST.get("act", "vote"))
     if act is None:
         raise BadInputError(problem="The page sent something unknown. Load it again.")
-    act(request, project, request.user)
+    act(request, project, person_of(request))
 
 
 def _vote(request: HttpRequest, project: Project, person: User) -> None:
@@ -165,13 +166,13 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
     if request.method == "POST":
         votes.correct_vote(
             project=project,
-            person=request.user,
+            person=person_of(request),
             vote_id=_integer(request.POST.get("vote")),
             judgement=judgement_of(request.POST),
         )
         messages.success(request, "Your vote is corrected; the old one stays on record.")
         return redirect(request.get_full_path())
-    page = keyset_page(queue.history_of(project, request.user), request, size=25)
+    page = keyset_page(queue.history_of(project, person_of(request)), request, size=25)
     return render(
         request,
         "annotation/history.html",
@@ -179,7 +180,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
             "project": project,
             "section": "history",
             "page": page,
-            "progress": queue.progress_of(project, request.user),
+            "progress": queue.progress_of(project, person_of(request)),
         },
     )
 
@@ -189,7 +190,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 def own_vote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One own vote: the pair as it was shown, the earlier values, the comments, and the form that corrects it."""
     project = project_for(request.user, slug, Role.ANNOTATOR)
-    vote = get_object_or_404(queue.history_of(project, request.user).select_related("guideline"), pk=pk)
+    vote = get_object_or_404(queue.history_of(project, person_of(request)).select_related("guideline"), pk=pk)
     slot = leases.slots_to_show().get(pk=vote.slot_id)
     context = {
         "project": project,
@@ -198,7 +199,7 @@ def own_vote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "pair": queue.shown_pair(slot),
         "revisions": vote.revisions.order_by("id"),
         "comments": queue.comments_for(
-            vote.item, request.user, is_curator=Role.CURATOR in roles_in(request.user, project)
+            vote.item, person_of(request), is_curator=Role.CURATOR in roles_in(request.user, project)
         ),
     }
     return render(request, "annotation/own_vote.html", context)
@@ -283,8 +284,11 @@ def _publish(request: HttpRequest, project: Project, newest: Guideline, text: st
 class OpenBatchForm(forms.Form):
     """What a new batch needs; every field has a default."""
 
-    run = forms.ModelChoiceField(
-        label="Pairs of", queryset=None, required=False, empty_label="every candidate run, best score first"
+    run: forms.ModelChoiceField = forms.ModelChoiceField(
+        label="Pairs of",
+        queryset=CandidateRun.objects.none(),
+        required=False,
+        empty_label="every candidate run, best score first",
     )
     limit = forms.IntegerField(label="How many pairs", min_value=1, required=False, help_text="Empty: all of them.")
     overlap = forms.IntegerField(
@@ -332,7 +336,7 @@ def _open(request: HttpRequest, project: Project, form: OpenBatchForm) -> HttpRe
     given = dict(form.cleaned_data)
     try:
         batch = open_batch(
-            project=project, pairs=pairs_to_open(project, run=given.pop("run")), user=request.user, **given
+            project=project, pairs=pairs_to_open(project, run=given.pop("run")), user=person_of(request), **given
         )
     except QuarryError as error:
         form.add_error(None, str(error))

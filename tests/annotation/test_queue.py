@@ -215,11 +215,11 @@ def test_a_heartbeat_renews_by_token_only(project, batch, annotator, curator):
 
 def test_a_lease_lasts_three_median_times_but_at_least_the_batch_minimum(project, batch, annotator):
     cache.clear()
-    assert leases.lease_seconds(batch, project) == 600
+    assert leases.lease_seconds(batch) == 600
     for seconds in (100, 300, 500):
         vote(project, annotator, seconds=seconds)
     cache.clear()
-    assert leases.lease_seconds(batch, project) == 900
+    assert leases.lease_seconds(batch) == 900
     cache.clear()
 
 
