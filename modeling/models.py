@@ -15,6 +15,10 @@ class TrainingRun(models.Model):
     encoder = models.CharField(max_length=300)
     seed = models.PositiveIntegerField(default=0)
     config = models.JSONField(default=dict, help_text="The recipe's settings after all overrides.")
+    left_out = models.JSONField(
+        default=list,
+        help_text="Test files whose queries and codes, and all that is connected, were kept out of training.",
+    )
     data_sha256 = models.CharField(max_length=64, blank=True)
     path = models.CharField(max_length=300, blank=True, help_text="Folder, relative to QUARRY_HOME.")
     metrics = models.JSONField(default=dict, help_text="Last value of every named metric.")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,13 @@ def start_training(
     name: str = "",
     user: Any = None,
     copy_to: str = "",
+    left_out: Sequence[Path] = (),
 ) -> Job:
     """Checks recipe, settings, encoder and data, makes the run, and queues its training.
 
     encoder  an encoder's name or folder, or run:NAME; empty: the recipe's own
     copy_to  also copy the finished run to this folder
+    left_out  test files: pairs connected with their queries or codes, directly or through others, are not trained on
     Raises the recipe's own refusals (unknown recipe, bad setting), NotTrainableReleaseError where the release has
     nothing to learn from, ConflictError where the project has a run of that name.
     """
@@ -61,6 +64,7 @@ def start_training(
             encoder=encoder or config.encoder,
             seed=config.seed,
             config=config.to_dict(),
+            left_out=[str(path.resolve()) for path in left_out],
         )
         run.path = f"checkpoints/{project.slug}/{run.pk}-{run.name}"
         run.job = create_job(
@@ -172,6 +176,7 @@ def _arguments(training: TrainingRun, folder: Path) -> list[str]:
         *["train", "--json", "--recipe", training.recipe, "--out", str(folder)],
         *["--files", str(files / "cosqa-qa-train.json")],
         *(["--dev", str(dev)] if split_sizes(release).get("dev", {}).get("pairs") else []),
+        *(part for path in training.left_out for part in ("--without-connected-to", path)),
         *(part for key, value in sorted(config.items()) for part in ("--set", f"{key}={value}")),
     ]
 
