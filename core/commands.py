@@ -12,6 +12,9 @@ from core.errors import NotFoundError, QuarryError
 from core.jobs import create_job, run_inline
 from core.models import Job, Project
 
+# A job that ended so did not meet bad input: the work itself broke off.
+FAILURES = {"crash", "worker_lost", "unavailable", "stopped", "cancelled"}
+
 
 @dataclass
 class Report:
@@ -70,7 +73,7 @@ class QuarryCommand(BaseCommand):
                 json.dumps({"error": str(error), "code": error.code, "fields": error.fields}, default=str)
             )
         self.stderr.write(f"error: {error}")
-        sys.exit(2)
+        sys.exit(1 if error.fields.get("error_code") in FAILURES else 2)
 
     def project(self, slug: str) -> Project:
         """The project named on the command line; NotFoundError names the ones that exist."""
