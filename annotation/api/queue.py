@@ -1,6 +1,6 @@
 """The judge page's endpoints and the batches, over the same services as the pages."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
@@ -14,17 +14,12 @@ from annotation.models import Batch, Intent, Reason, Slot
 from annotation.selectors.queue import batches_of, progress_of, shown_pair
 from annotation.services import batches, leases, votes
 from annotation.services.votes import Judgement
-from core.access import project_for
+from core.access import person_of, project_for
 from core.models import Project, Role, User
 from curation.models import CandidateRun
 from curation.selectors import pairs_to_open
 
 PROJECT = OpenApiParameter("slug", str, OpenApiParameter.PATH, description="The project.")
-
-
-def person_of(request: Any) -> User:
-    """Who asks. Call after `project_for`, which turns strangers away."""
-    return cast(User, request.user)
 
 
 # --- what every answer to the judge page carries --------------------------------------------------------

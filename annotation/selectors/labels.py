@@ -33,5 +33,6 @@ def labels_of_query(project: Project, *, query_hash: str, code_ids: Collection[i
 def _by_code(votes: list[Vote]) -> dict[int, list[Vote]]:
     groups: dict[int, list[Vote]] = defaultdict(list)
     for vote in votes:
-        groups[vote.item.pair.code_id].append(vote)  # type: ignore[union-attr] - live items have a pair
+        if vote.item.pair is not None:  # intent-only items have none
+            groups[vote.item.pair.code_id].append(vote)
     return groups

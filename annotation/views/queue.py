@@ -13,14 +13,14 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from annotation.api.queue import ACTS, person_of
+from annotation.api.queue import ACTS
 from annotation.models import Guideline, Slot, Vote
 from annotation.selectors import queue
 from annotation.services import leases, votes
 from annotation.services.batches import MAX_OVERLAP, open_batch
 from annotation.services.guidelines import MAX_CHARS, current_guideline, publish_guideline
 from annotation.services.votes import Judgement
-from core.access import project_for, roles_in
+from core.access import person_of, project_for, roles_in
 from core.errors import BadInputError, NotFoundError, QuarryError
 from core.models import Project, Role, User
 from core.paging import keyset_page

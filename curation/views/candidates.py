@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from core.access import project_for, roles_in
+from core.access import person_of, project_for, roles_in
 from core.errors import BadInputError, QuarryError
 from core.menu import section_address
 from core.models import Project, Role
@@ -77,7 +77,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
     form = ProposeForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
         try:
-            run, _ = start_propose_pairs(project=project, user=request.user, **form.cleaned_data)  # type: ignore[arg-type]
+            run, _ = start_propose_pairs(project=project, user=person_of(request), **form.cleaned_data)
         except QuarryError as error:
             form.add_error(None, str(error))
         else:
@@ -90,7 +90,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
         "form": form,
         "n_queries": proposable_queries(project).count(),
         "n_codes": proposable_codes(project).count(),
-        "curates": Role.CURATOR in roles_in(request.user, project),  # type: ignore[arg-type]
+        "curates": Role.CURATOR in roles_in(request.user, project),
     }
     return render(request, "curation/candidates.html", context)
 
@@ -112,7 +112,7 @@ def run_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "sample": sample_candidates(run) if run.is_complete else [],
         "n_to_open": pairs_to_open(project, run).count() if run.is_complete else 0,
         "open_batch": f"{batches}?run={run.pk}" if batches else "",
-        "curates": Role.CURATOR in roles_in(request.user, project),  # type: ignore[arg-type]
+        "curates": Role.CURATOR in roles_in(request.user, project),
     }
     return render(request, "curation/candidate_run.html", context)
 

@@ -88,7 +88,7 @@ def sources(request: HttpRequest, slug: str) -> HttpResponse:
         "sources": [(source, _counts(project, source)) for source in code_sources(project)[:100]],
         "totals": code_counts(project),
         "forms": bound,
-        "curates": Role.CURATOR in roles_in(request.user, project),  # type: ignore[arg-type]
+        "curates": Role.CURATOR in roles_in(request.user, project),
         "kept": KEPT,
     }
     return render(request, "curation/code.html", context)

@@ -22,11 +22,12 @@ class Command(QuarryCommand):
         )
         parser.add_argument("--curator", default="", help="Name of the user who becomes its curator.")
 
-    def report(self, *, slug: str, title: str, language: str, curator: str, **options: Any) -> Report:
+    def report(self, **options: Any) -> Report:
+        curator = options["curator"]
         person = User.objects.filter(username=curator).first() if curator else None
         if curator and person is None:
             raise NotFoundError(what="user", name=curator)
-        project = create_project(slug=slug, title=title, language=language)
+        project = create_project(slug=options["slug"], title=options["title"], language=options["language"])
         if person is not None:
             Membership.objects.create(project=project, user=person, role=Role.CURATOR)
         return Report(
