@@ -113,7 +113,7 @@ def test_kill_minus_nine_of_the_command_loses_nothing(roberta, tmp_path):
     data.write_text(json.dumps(rows), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "modeling.ml", "train", "--recipe", "coclr-iba", "--files", str(data)),
-        *("--encoder", str(roberta), "--set", "epochs=8", "--set", "batch_size=4", "--set", "save_every=1", "--json"),
+        *("--encoder", str(roberta), "--set", "epochs=3", "--set", "batch_size=4", "--set", "save_every=1", "--json"),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     out = tmp_path / "run"
@@ -123,7 +123,7 @@ def test_kill_minus_nine_of_the_command_loses_nothing(roberta, tmp_path):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     assert not (out / "result.json").exists()
-    config = resolve("coclr-iba", {"encoder": str(roberta), "epochs": 8, "batch_size": 4, "save_every": 1})
+    config = resolve("coclr-iba", {"encoder": str(roberta), "epochs": 3, "batch_size": 4, "save_every": 1})
     examples = toy_pairs()
     train(config, examples, out)
     train(config, examples, tmp_path / "whole")
