@@ -112,7 +112,7 @@ def _train(walk: Walk, project: Project, release: Release, folder: Path) -> Trai
             project=project,
             release=release,
             recipe=walk.recipe,
-            encoder=walk.encoder,
+            encoder=walk.model,
             seed=walk.seed,
             overrides=dict(walk.settings),
             left_out=[folder / RETRIEVAL],
@@ -131,7 +131,7 @@ def _measure_search(walk: Walk, training: TrainingRun, folder: Path) -> None:
         figures = {}
         for name, checkpoint in (
             ("BM25", "bm25"),
-            ("zero-shot", walk.encoder),
+            ("zero-shot", walk.model),
             ("trained", str(checkpoint_folder(training))),
         ):
             walk.road.say(f"   measuring {name}")

@@ -28,6 +28,7 @@ LOG = Path(settings.BASE_DIR, "curation", "sample", "search_log.tsv")
 INTENT_LABELS = LOG.with_name("intent_labels.csv")
 PAIRS = Path(__file__).with_name("sample_pairs.csv")
 FIRST_BATCH = "First pairs"
+CODE = "stdlib"
 
 Say = Callable[[str], None]
 OnProgress = Callable[[int, int, str], None]
@@ -68,7 +69,7 @@ def load_sample(
     say("Applying the intent rules")
     run_inline(start_apply_rules(project=project, rule_set=current_rule_set(project), inline=True))
     say("Reading the functions of the Python standard library")
-    source, job = start_ingest_code(project=project, spec="stdlib", inline=True)
+    source, job = start_ingest_code(project=project, spec=CODE, inline=True)
     run_inline(job, on_progress=on_progress)
     source.refresh_from_db()
     batch = open_shipped_pairs(project)
@@ -114,7 +115,7 @@ def open_shipped_pairs(project: Project) -> Batch | None:
                 pair = Pair.objects.get_or_create(project=project, query_id=query_id, code_id=code_id)[0]
                 Candidate.objects.get_or_create(run=run, pair=pair, defaults={"score": row.score})
                 pairs.append(pair)
-        CandidateRun.objects.filter(pk=run.pk).update(n_kept=len(pairs), is_complete=True)
+        CandidateRun.objects.filter(pk=run.pk).update(n_queries=len(pairs), n_kept=len(pairs), is_complete=True)
     return open_batch(project=project, pairs=pairs, name=FIRST_BATCH) if pairs else None
 
 

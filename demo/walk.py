@@ -35,6 +35,7 @@ class Walk:
     on_progress: OnProgress
     seed: int = 0
     encoder: str = "minilm"
+    model: str = "minilm"  # what the training starts from
     code: str = "stdlib"
     recipe: str = "coclr-iba-switch"
     settings: tuple[tuple[str, str], ...] = ()
@@ -105,6 +106,8 @@ def propose(walk: Walk, project: Project) -> None:
         step.text = (
             "{kept:,} pairs kept, {below_threshold:,} below 0.5, {over_cap:,} over the cap; {codes_used:,} functions"
         ).format(**step.numbers)
+        for warning in found["warnings"]:
+            walk.road.say(f"   warning: {warning}")
 
 
 def _judge(walk: Walk, project: Project) -> None:
@@ -149,7 +152,7 @@ def _train(walk: Walk, project: Project) -> None:
             project=project,
             release=project.releases.get(name="v1"),
             recipe=walk.recipe,
-            encoder=walk.encoder,
+            encoder=walk.model,
             seed=walk.seed,
             overrides=dict(walk.settings),
         )

@@ -34,6 +34,7 @@ class Command(QuarryCommand):
             on_progress=self._show_progress,
             seed=options["seed"],
             encoder=options["encoder"],
+            model=options["encoder"],
             code=options["code"],
             settings=tuple(parse_overrides(options["set"]).items()),
         )
