@@ -83,8 +83,8 @@ class Recipe:
 
 SETTINGS: dict[str, Field[Any]] = {item.name: item for item in fields(Recipe) if item.metadata}
 
-# pooled is what the released code optimises for search. On held-out groups of 510 CoSQA pairs (MiniLM) it gained where
-# `paper`, which weighs every pair judged 0 much more, lost search quality; 5e-5 moves a model in thirty steps.
+# pooled is what the released code optimises for search. On one held-out fold of 510 CoSQA pairs (MiniLM, one seed) it
+# gained where `paper`, which weighs every pair judged 0 much more, lost; docs/results.md has the figures.
 _QRA = {"objective": "coclr", "reduction": "pooled", "learning_rate": 5e-5}
 _COCLR = {**_QRA, "in_batch": True}
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {

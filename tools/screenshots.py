@@ -1,6 +1,6 @@
 """Pictures of the pages of a running server, for eyes and for the README.
 
-    python docs/screenshots.py --server http://127.0.0.1:8000 --user ada --password ... --to pictures /p/demo/
+    python tools/screenshots.py --server http://127.0.0.1:8000 --user ada --password ... --to pictures /p/demo/
 
 Every page is taken at desktop (1280) and phone width (360), light and dark. Without addresses: every page that the
 first page and the menu of --project link to. Reads Chromium's path from QUARRY_CHROMIUM, else looks for `chromium`.
