@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, Q
 from django.utils import timezone
 
 
@@ -118,9 +118,15 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(mine)
 
     def ready(self) -> "JobQuerySet":
-        """Queued, and not put off to later."""
+        """Queued, not put off to later, and not to be kept apart.
+
+        Jobs on their last attempt run one at a time: when a worker died, nobody knows which of its jobs killed it, and
+        the others must not lose their last attempt beside that one.
+        """
         due = Q(run_after__isnull=True) | Q(run_after__lte=timezone.now())
-        return self.filter(due, state=JobState.QUEUED)
+        last_chance = Job.objects.filter(state=JobState.RUNNING, attempt__gte=F("max_attempts"))
+        has_more = Q(attempt__lt=F("max_attempts") - 1)
+        return self.filter(due, has_more | ~Exists(last_chance), state=JobState.QUEUED)
 
     def unfinished(self) -> "JobQuerySet":
         return self.filter(state__in=[JobState.QUEUED, JobState.RUNNING])

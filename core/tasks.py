@@ -4,6 +4,7 @@ import logging
 import threading
 
 from celery import shared_task
+from django.db.models import F
 
 from core import jobs
 from core.models import Job, JobState
@@ -40,9 +41,20 @@ def _run(job_id: int) -> None:
     logger.info("job %s (%s) is %s", job.pk, job.kind, job.state)
     if job.state == JobState.QUEUED and job.run_after is None:
         jobs.publish(job.pk, job.queue)  # interrupted: the next worker should not have to wait for the repair
+    elif job.attempt >= job.max_attempts:
+        _wake_next_last_chance()
 
 
 def _wake_next_gpu_job() -> None:
     next_id = Job.objects.ready().filter(queue="gpu").order_by("id").values_list("id", flat=True).first()
     if next_id is not None:
         jobs.publish(next_id, "gpu")
+
+
+def _wake_next_last_chance() -> None:
+    """Jobs on their last attempt run one at a time (JobQuerySet.ready): the next need not wait for the repair."""
+    waiting = (
+        Job.objects.ready().filter(attempt=F("max_attempts") - 1).order_by("id").values_list("id", "queue").first()
+    )
+    if waiting is not None:
+        jobs.publish(*waiting)

@@ -86,12 +86,15 @@ class LocalDelivery:
         return max(0, min(in_all, self.threads - reserved - busy.count(queue)))
 
     def _ready(self, queue: str) -> list[int]:
-        """Ids in the order in which they were asked for; one handed over long ago and still queued counts as lost."""
+        """Ids in the order in which they were asked for, restarted ones last: they may be what kills workers.
+
+        One handed over long ago and still queued counts as lost.
+        """
         lost_before = time.monotonic() - HANDED_TIMEOUT_S
         with self._lock:
             handed = [job_id for job_id, (_, at) in self._handed.items() if at > lost_before]
         rows = Job.objects.ready().filter(queue=queue).exclude(pk__in=handed)
-        return list(rows.order_by("id").values_list("id", flat=True)[: self.threads])
+        return list(rows.order_by("attempt", "id").values_list("id", flat=True)[: self.threads])
 
 
 class ResendDelivery:
@@ -104,7 +107,7 @@ class ResendDelivery:
 
     def deliver(self) -> None:
         for queue in self.queues:
-            rows = Job.objects.ready().filter(queue=queue).order_by("id").values_list("id", flat=True)
+            rows = Job.objects.ready().filter(queue=queue).order_by("attempt", "id").values_list("id", flat=True)
             ids = list(rows[:RESEND_AT_ONCE])
             if ids and self._waiting(queue) == 0:
                 for job_id in ids:

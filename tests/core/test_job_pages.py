@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from core.health import forget_workers
+from core.health import forget_workers, how_to_start_a_worker
 from core.models import Job, JobState, WorkerBeat
 from tests.factories import ProjectFactory, UserFactory, member
 
@@ -179,7 +179,7 @@ def alive(seconds_ago: float = 0.0) -> None:
 def test_every_page_says_when_no_worker_is_alive_and_how_to_start_one(curator_client):
     page = curator_client.get(reverse("core:home")).content.decode()
     assert "No worker is running" in page
-    assert "python manage.py worker" in page
+    assert how_to_start_a_worker() in page
     alive()
     assert "No worker is running" not in curator_client.get(reverse("core:home")).content.decode()
 
@@ -226,7 +226,7 @@ def test_health_answers_without_a_login_and_tells_strangers_no_details(client: C
 
 def test_health_tells_staff_what_to_do(admin_client: Client):
     checks = {check["name"]: check["detail"] for check in admin_client.get("/health/").json()["checks"]}
-    assert "manage.py worker" in checks["worker"]
+    assert how_to_start_a_worker() in checks["worker"]
     assert "GiB free" in checks["disk"]
 
 

@@ -309,3 +309,14 @@ def test_a_cancelled_run_keeps_beating_while_it_winds_down(job):
     assert timezone.now() - job.beat_at < timedelta(seconds=10)
     with pytest.raises(JobCancelledError):
         run.check()
+
+
+def test_jobs_on_their_last_attempt_run_one_at_a_time_so_that_none_pays_for_another(db):
+    first, second, other = (Job.objects.create(kind="trial", title=str(n)) for n in range(3))
+    Job.objects.filter(pk__in=[first.pk, second.pk]).update(attempt=2)
+    Job.objects.filter(pk=other.pk).update(attempt=1)
+    assert jobs.claim(first.pk) is not None
+    assert jobs.claim(second.pk) is None
+    assert jobs.claim(other.pk) is not None
+    Job.objects.filter(pk=first.pk).update(state=JobState.DONE)
+    assert jobs.claim(second.pk) is not None

@@ -21,13 +21,13 @@ def run_all_despite_kills(trial: Trial, *, n_jobs: int, n_kills: int, pause_s: f
     worker = trial.start_worker()
     for kill in range(1, n_kills + 1):
         wanted = kill * n_jobs // (n_kills + 2)
-        eventually(lambda wanted=wanted: trial.states().get("done", 0) >= wanted, within_s=60, what="progress")
-        eventually(lambda: trial.states().get("running", 0), within_s=10, what="a running job")
+        eventually(lambda wanted=wanted: trial.states().get("done", 0) >= wanted, within_s=120, what="progress")
+        eventually(lambda: trial.states().get("running", 0), within_s=30, what="a running job")
         time.sleep(chance.uniform(0, 3 * pause_s))
         worker.kill()
         worker.wait()
         worker = trial.start_worker()
-    eventually(lambda: trial.states() == {"done": n_jobs}, within_s=90, what="all done")
+    eventually(lambda: trial.states() == {"done": n_jobs}, within_s=200, what="all done")
 
 
 def assert_each_ended_once(trial: Trial, *, n_jobs: int) -> None:
@@ -37,11 +37,13 @@ def assert_each_ended_once(trial: Trial, *, n_jobs: int) -> None:
     assert max(attempt for (attempt,) in trial.rows("SELECT attempt FROM core_job")) <= 3
 
 
+@pytest.mark.timeout(600)
 def test_forty_jobs_survive_four_killed_workers_and_none_ends_twice(trial):
     run_all_despite_kills(trial, n_jobs=40, n_kills=4, pause_s=0.1, seed=20)
     assert_each_ended_once(trial, n_jobs=40)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.servers
 def test_the_same_holds_with_celery_on_redis_and_postgresql(servers_trial):
     run_all_despite_kills(servers_trial, n_jobs=40, n_kills=4, pause_s=0.1, seed=20)

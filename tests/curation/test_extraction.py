@@ -4,7 +4,6 @@ import ast
 import contextlib
 import importlib.util
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -212,18 +211,6 @@ def test_every_function_of_real_modules_stands_alone_and_means_the_same(module):
         original = nodes[function.name.rpartition(".")[2], function.end_line]
         assert _without_docstrings(alone) == _without_docstrings(original), function.name
         ast.parse(f"{function.header} pass")
-
-
-def test_extraction_is_about_as_fast_as_parsing():
-    source = decode_source(Path(importlib.util.find_spec("turtle").origin).read_bytes())
-    started = time.perf_counter()
-    for _ in range(3):
-        list(ast.walk(ast.parse(source)))
-    plain = time.perf_counter() - started
-    started = time.perf_counter()
-    for _ in range(3):
-        extract_functions(source)
-    assert time.perf_counter() - started < 4 * plain
 
 
 @given(st.text(alphabet="def f(x):\n\t @#'\"\\;return class:async\x0c\r…ß", max_size=200))
