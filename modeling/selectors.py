@@ -200,7 +200,7 @@ def encoder_location(project: Project, name: str) -> str:
 
 def split_sizes(release: Any) -> dict[str, dict[str, int]]:
     """Split -> {"pairs", "ones"} from the release's statistics; empty where it has none."""
-    sizes: dict[str, dict[str, int]] = release.stats.get("splits", {})
+    sizes: dict[str, dict[str, int]] = release.stats.get("statistics", {}).get("splits", {})
     return sizes
 
 

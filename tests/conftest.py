@@ -1,11 +1,8 @@
-"""What every test shares: a private QUARRY_HOME, no network beyond loopback, factories as fixtures."""
+"""What every test shares: no network beyond loopback, factories as fixtures."""
 
 import os
-import tempfile
 from pathlib import Path
 
-# Before Django reads its settings: tests never touch the data folder of the checkout.
-os.environ.setdefault("QUARRY_HOME", tempfile.mkdtemp(prefix="quarry-test-"))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

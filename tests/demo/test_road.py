@@ -17,6 +17,7 @@ from demo.road import Road
 from demo.sample import load_sample, read_shipped_pairs
 from demo.simulate import EXTRA, PANEL
 from demo.walk import Walk, free_slug, walk_sample
+from modeling.selectors import split_sizes
 
 SMALL_CODE = str(Path(email.__file__).parent)
 
@@ -77,6 +78,8 @@ def test_the_whole_road_runs_unattended_and_its_votes_are_called_simulated():
     assert sum(freeze["removed"].values()) > 0
     assert steps["Train and measure"]["Code search, MRR"]["after"] > 0
     assert "Train and measure" in walk.road.table()
+    assert split_sizes(project.releases.get())["train"]["pairs"] > 0
+    assert not project.evaluations.filter(metrics={}).exists()
 
 
 @pytest.mark.django_db

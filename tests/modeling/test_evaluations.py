@@ -23,7 +23,7 @@ SIZES = {"train": {"pairs": 12, "ones": 8}, "dev": {"pairs": 6, "ones": 4}, "tes
 @pytest.fixture
 def release(project, home):
     write_release_files(home / "releases" / "small")
-    stats = {"splits": copy.deepcopy(SIZES)}
+    stats = {"statistics": {"splits": copy.deepcopy(SIZES)}}
     return project.releases.create(name="small", state="draft", path="releases/small", stats=stats)
 
 
@@ -75,7 +75,7 @@ def test_the_dev_split_is_not_judged_with_a_threshold_of_its_own_choice(project,
 @pytest.mark.django_db
 @pytest.mark.usefixtures("hashing")
 def test_a_split_with_nothing_to_measure_is_refused_at_once(project, release):
-    release.stats["splits"]["test"] = {"pairs": 3, "ones": 0}
+    release.stats["statistics"]["splits"]["test"] = {"pairs": 3, "ones": 0}
     with pytest.raises(NothingToMeasureError, match="no pairs judged 1"):
         start_evaluation(project=project, kind="search", checkpoint="hashing", release=release)
     with pytest.raises(Exception, match="no measure taste"):

@@ -39,7 +39,9 @@ def release(project, home):
     """A draft release with 12 train, 6 dev and 6 test pairs."""
     write_release_files(home / "releases" / "small")
     splits = {"train": {"pairs": 12, "ones": 8}, "dev": {"pairs": 6, "ones": 4}, "test": {"pairs": 6, "ones": 4}}
-    return project.releases.create(name="small", state="draft", path="releases/small", stats={"splits": splits})
+    return project.releases.create(
+        name="small", state="draft", path="releases/small", stats={"statistics": {"splits": splits}}
+    )
 
 
 @pytest.fixture
@@ -243,7 +245,7 @@ def test_what_cannot_work_is_refused_at_once(begin, changes, error, words):
     ],
 )
 def test_a_release_without_anything_to_learn_is_refused_at_once(begin, release, sizes, recipe, words):
-    release.stats["splits"]["train"] = sizes
+    release.stats["statistics"]["splits"]["train"] = sizes
     release.save()
     with pytest.raises(NotTrainableReleaseError, match=words):
         begin(recipe=recipe)
