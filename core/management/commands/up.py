@@ -61,6 +61,7 @@ class Command(QuarryCommand):
     def _start(self, supervisor: Supervisor, server: socket.socket) -> None:
         """Web first: it is what people wait for; the rest follows when it answers."""
         deadline = time.monotonic() + READY_TIMEOUT_S
+        supervisor.look_after_all()  # before the first question: nobody would answer it
         while not supervisor.is_stopping and time.monotonic() < deadline and not _answers(server):
             supervisor.look_after_all()
             time.sleep(0.05)
