@@ -38,7 +38,7 @@ PRIVATE = [
     ("python ssn 078-05-1120 check", privacy.NATIONAL_ID),
     ("open /home/hmueller/notes.txt python", privacy.USER_PATH),
     ("python read c:\\users\\hmueller\\desktop\\data.csv", privacy.USER_PATH),
-    ("python open '/Users/ada/work/a.csv'", privacy.USER_PATH),
+    ("python open '/Users/ada/Desktop/a.csv'", privacy.USER_PATH),
     ("python sqlalchemy postgresql://ada:s3cr3tpw@db.host/shop", privacy.URL_LOGIN),
     ("python get https://host.org/x?access_token=a8f3k29dk3l20dk3", privacy.URL_LOGIN),
 ]
