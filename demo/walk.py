@@ -162,6 +162,8 @@ def _train(walk: Walk, project: Project) -> None:
             row.label: {"before": row.before, "after": row.after, "standard_error": row.standard_error} for row in rows
         }
         step.text = "; ".join(f"{row.label} {_figure(row.before)} -> {_figure(row.after)}" for row in rows)
+        if walk.model == walk.encoder:
+            step.text += ". The encoder proposed these pairs itself, so its search starts near 100 by construction"
 
 
 def _figure(value: float | None) -> str:
