@@ -158,9 +158,11 @@ def test_every_printed_form_hits_its_own_rule(strict, broad):
             assert rule.form in profile.judge(f"python {text} here").hits
 
 
-def test_a_text_that_invites_backtracking_is_judged_in_time(strict):
+@pytest.mark.timeout(60)
+def test_a_text_that_invites_backtracking_is_judged_like_any_other(strict):
     for piece in ("get ", "get-", "how ", "turn on", "try ", "how do "):
-        strict.judge(piece * (1000 // len(piece)))
+        text = piece * (1000 // len(piece))
+        assert strict.judge(text) == strict.judge_plainly(text)
 
 
 def released_queries(folder):

@@ -135,9 +135,10 @@ def test_luhn_accepts_the_standard_example_and_refuses_a_swapped_digit():
     assert not passes_luhn("79927398731")
 
 
-def test_hostile_text_is_searched_in_bounded_time():
+@pytest.mark.timeout(60)
+def test_hostile_text_does_not_hide_what_stands_behind_it():
     rng = random.Random(0)
     for alphabet in ("1 ", "a@", "1.", "+1-", "/home/", "eyJ.", "a:", "://?key=", "password "):
         text = "".join(rng.choice(alphabet) for _ in range(1000))
-        find_private(text)
-        find_private(alphabet * (1000 // len(alphabet)))
+        for hostile in (text, alphabet * (1000 // len(alphabet))):
+            assert find_private(f"{hostile} mail me at ada.lovelace@example.org")
