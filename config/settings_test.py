@@ -1,13 +1,16 @@
 """The product's settings on a data folder of its own: tests never touch the one of the checkout.
 
-pytest-django reads the settings before any conftest, so the folder is chosen here. Processes that a test starts inherit
-it (or are given another QUARRY_HOME by the test).
+pytest-django reads the settings before any conftest, so the folder is chosen here: one for each test process, so that
+`pytest -n 2` runs two suites that do not meet. Processes that a test starts inherit it (or are given another
+QUARRY_HOME by the test).
 """
 
 import os
 import tempfile
 
-if "QUARRY_TEST_HOME" not in os.environ:
-    os.environ["QUARRY_TEST_HOME"] = os.environ["QUARRY_HOME"] = tempfile.mkdtemp(prefix="quarry-test-")
+_process = os.environ.get("PYTEST_XDIST_WORKER", "main")
+if os.environ.get("QUARRY_TEST_PROCESS") != _process:
+    os.environ["QUARRY_TEST_PROCESS"] = _process
+    os.environ["QUARRY_HOME"] = tempfile.mkdtemp(prefix="quarry-test-")
 
 from config.settings import *  # noqa: F403
