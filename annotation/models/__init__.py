@@ -1,5 +1,6 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
+from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
 from annotation.models.queue import Batch, Comment, Guideline, Item, LateSubmission, Purpose, Skip, Slot, SlotState
 from annotation.models.releases import ImportedLabel, Release, ReleaseFile, ReleaseState
 from annotation.models.votes import CannotJudge, Intent, RaterKind, Reason, Vote, VoteRevision
@@ -11,6 +12,9 @@ __all__ = [
     "Guideline",
     "ImportedLabel",
     "Intent",
+    "IntentClassifier",
+    "IntentSample",
+    "IntentScore",
     "Item",
     "LateSubmission",
     "Purpose",
@@ -19,6 +23,7 @@ __all__ = [
     "Release",
     "ReleaseFile",
     "ReleaseState",
+    "SampledQuery",
     "Skip",
     "Slot",
     "SlotState",
