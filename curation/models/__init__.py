@@ -3,6 +3,7 @@
 from curation.models.candidates import BestMatch, Candidate, CandidateRun, Outcome, Pair
 from curation.models.code import Code, CodeOccurrence, CodeSource
 from curation.models.logs import BadRow, LogImport, Query, QueryCount, QueryUser
+from curation.models.privacy import PrivacyAct, PrivacyDecision, SavedFilter, TextKind
 from curation.models.rules import RuleHit, RuleSet, Verdict
 
 __all__ = [
@@ -16,10 +17,14 @@ __all__ = [
     "LogImport",
     "Outcome",
     "Pair",
+    "PrivacyAct",
+    "PrivacyDecision",
     "Query",
     "QueryCount",
     "QueryUser",
     "RuleHit",
     "RuleSet",
+    "SavedFilter",
+    "TextKind",
     "Verdict",
 ]

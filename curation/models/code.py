@@ -48,7 +48,10 @@ class Code(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "content_hash"], name="code_once_per_project")]
-        indexes = [models.Index(fields=["project", "is_paired", "id"], name="code_browse")]
+        indexes = [
+            models.Index(fields=["project", "is_paired", "id"], name="code_browse"),
+            models.Index(fields=["project", "quarantine_reason", "id"], name="code_by_quarantine"),
+        ]
 
     def __str__(self) -> str:
         return self.name

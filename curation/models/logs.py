@@ -37,7 +37,8 @@ class LogImport(models.Model):
 class Query(models.Model):
     """A distinct query of a project."""
 
-    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="queries")
+    # No index of its own: every index below begins with the project.
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="queries", db_index=False)
     content_hash = models.CharField(max_length=32)
     text = models.TextField(help_text="As shown: NFKC, straight quotes, single spaces.")
     n_seen = models.BigIntegerField(default=0, help_text="Sum of its counts over all imports (derived).")
@@ -52,6 +53,9 @@ class Query(models.Model):
         related_name="new_queries",
         help_text="The import that brought it; empty when it came with pairs.",
     )
+    is_left_out = models.BooleanField(
+        default=False, db_default=False, help_text="A curator took it out: it stays in the list and is never proposed."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -60,6 +64,9 @@ class Query(models.Model):
         indexes = [
             models.Index(fields=["project", "quarantine_reason", "id"], name="query_by_quarantine"),
             models.Index(fields=["project", "-n_seen", "-id"], name="query_by_popularity"),
+            models.Index(fields=["project", "quarantine_reason", "-n_seen", "-id"], name="query_quarantine_popular"),
+            models.Index(fields=["project", "id"], name="query_newest"),
+            models.Index(fields=["project", "id"], name="query_left_out", condition=models.Q(is_left_out=True)),
         ]
 
     def __str__(self) -> str:
