@@ -1,14 +1,19 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
+from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
+from annotation.models.pools import Pool, PoolEntry
 from annotation.models.queue import Batch, Comment, Guideline, Item, LateSubmission, Purpose, Skip, Slot, SlotState
 from annotation.models.releases import ImportedLabel, Release, ReleaseFile, ReleaseState
 from annotation.models.votes import CannotJudge, Intent, RaterKind, Reason, Vote, VoteRevision
 
 __all__ = [
     "Batch",
+    "BatchPlan",
     "CannotJudge",
     "Comment",
+    "GoldAnswer",
+    "GoldTurn",
     "Guideline",
     "ImportedLabel",
     "Intent",
@@ -17,6 +22,8 @@ __all__ = [
     "IntentScore",
     "Item",
     "LateSubmission",
+    "Pool",
+    "PoolEntry",
     "Purpose",
     "RaterKind",
     "Reason",

@@ -35,6 +35,7 @@ class Batch(models.Model):
     is_paused = models.BooleanField(default=False)
     is_closed = models.BooleanField(default=False)
     min_lease_s = models.PositiveIntegerField(default=600, help_text="Shortest lease of a pair, seconds.")
+    gold_share = models.FloatField(default=0, help_text="Share of gold among what a person gets of this batch.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -67,6 +68,9 @@ class Item(models.Model):
     pair = models.ForeignKey("curation.Pair", null=True, blank=True, on_delete=models.PROTECT, related_name="items")
     purpose = models.CharField(max_length=15, choices=Purpose.choices, default=Purpose.LIVE)
     priority = models.IntegerField(default=0, help_text="Lower comes first.")
+    stratum = models.CharField(
+        max_length=40, blank=True, help_text="Why the plan chose it: mix and popularity band; empty without a plan."
+    )
     target = models.PositiveSmallIntegerField(default=3)
     n_extra = models.PositiveSmallIntegerField(default=0, help_text="Slots opened beyond the overlap.")
     done = models.PositiveSmallIntegerField(default=0)
