@@ -2,13 +2,14 @@
 
 from curation.selectors.candidates import candidate_runs, pairs_to_open
 from curation.selectors.code import code_base, code_counts, proposable_codes
-from curation.selectors.queries import current_rule_set, proposable_queries, rule_counts, shown_text
+from curation.selectors.queries import current_rule_set, judgeable_queries, proposable_queries, rule_counts, shown_text
 
 __all__ = [
     "candidate_runs",
     "code_base",
     "code_counts",
     "current_rule_set",
+    "judgeable_queries",
     "pairs_to_open",
     "proposable_codes",
     "proposable_queries",

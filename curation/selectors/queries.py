@@ -81,6 +81,13 @@ def proposable_queries(project: Project, rule_set: RuleSet | None = None) -> Que
     return _asked_by_enough(rows, project.k_anonymity).order_by("content_hash")
 
 
+def judgeable_queries(project: Project) -> QuerySet[Query]:
+    """Queries that people may be shown, whatever the rules say of them: not quarantined, asked by enough people, and
+    not left out by hand."""
+    rows = Query.objects.filter(project=project, quarantine_reason="", is_left_out=False)
+    return _asked_by_enough(rows, project.k_anonymity)
+
+
 def withheld_count(project: Project, rule_set: RuleSet) -> int:
     """Accepted queries that too few people asked (k-anonymity)."""
     accepted = project.queries.filter(quarantine_reason="", verdicts__rule_set=rule_set, verdicts__has_intent=True)
