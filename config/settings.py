@@ -250,6 +250,9 @@ JOB_RESEND_S = env.float("QUARRY_JOB_RESEND_S", 30.0)  # with Redis: how soon a 
 JOB_STOP_GRACE_S = env.float("QUARRY_JOB_STOP_GRACE_S", 8.0)  # a stopping worker waits so long for its jobs to notice
 CELERY_WORKER_POOL = "threads"  # heartbeats, gpu slot and stopping are matters of one process; CUDA dislikes forks
 CELERY_WORKER_CONCURRENCY = env.int("QUARRY_JOB_THREADS", 3)
+# Where shards of long work are done: helper processes of the worker that runs it, or (with Redis) all workers.
+SHARDS = env.str("QUARRY_SHARDS", "local")
+SHARD_PROCESSES = env.int("QUARRY_SHARD_PROCESSES", 0)  # 0: as many as there are cores
 WORKER_BEAT_S = 1.5
 WORKER_ALIVE_S = 6.0  # with the page asking every 4 s, "no worker" shows within 10 seconds
 

@@ -212,3 +212,38 @@ class WorkerBeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ShardStage(models.Model):
+    """A stage of sharded work (core/shards.py) with one set of parameters; removed with the work's files."""
+
+    work = models.CharField(max_length=100)
+    name = models.CharField(max_length=40)
+    params_hash = models.CharField(max_length=32)
+    function = models.CharField(max_length=200, help_text="module:name of a pure function.")
+    params = models.JSONField(default=dict)
+    folder = models.CharField(max_length=200, help_text="Below QUARRY_HOME.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["work", "name", "params_hash"], name="shard_stage_once")]
+
+    def __str__(self) -> str:
+        return f"{self.work}: {self.name}"
+
+
+class Shard(models.Model):
+    """A shard of a stage: waiting for a claim, claimed, or done with its output file in place."""
+
+    stage = models.ForeignKey(ShardStage, on_delete=models.CASCADE, related_name="shards", db_index=False)
+    number = models.PositiveIntegerField()
+    owner_token = models.CharField(max_length=32, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    is_done = models.BooleanField(default=False)
+    facts = models.JSONField(default=dict)
+    error = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["stage", "number"], name="shard_once")]
+
+    def __str__(self) -> str:
+        return f"{self.stage}, shard {self.number}"

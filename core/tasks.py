@@ -29,6 +29,14 @@ def run_job_task(job_id: int) -> None:
         _wake_next_gpu_job()
 
 
+@shared_task(name="core.help_with_shards", acks_late=True)
+def help_with_shards_task(stage_id: int) -> None:
+    """Takes shards of a stage that another worker's job offers; finds none free when they are done."""
+    from core.shards import help_with_stage
+
+    help_with_stage(stage_id)
+
+
 def _run(job_id: int) -> None:
     run = jobs.claim(job_id)
     if run is None:
