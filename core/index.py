@@ -1,18 +1,21 @@
-"""Nearest codes of queries, exact and the same for any batch.
+"""Nearest codes of queries: exact scores, and the same result for any batch, shard and process.
 
-An index proposes: it names, for every query, at least all codes whose float32 score lies within a margin of the k-th
-best. `top_codes` then scores those few again in float64, adding up in the order of the dimensions, rounds to six
-decimals (METHODS 5) and ranks by that, ties to the smaller code. Float32 sums differ in the last digits with the
-shape of a matrix product; the margin is wider than any such difference. So, given the same vectors, the result is the
-same byte for byte for any index, batch and shard (DECISIONS, vectors).
+An index proposes: it names, for every query, at least all codes (of those it looks at) whose float32 score lies within
+a margin of the k-th best. `top_codes` then scores those few again in float64, adding up in the order of the
+dimensions, rounds to six decimals (METHODS 5) and ranks by that, ties to the smaller code. Float32 sums differ in the
+last digits with the shape of a matrix product; the margin is wider than any such difference. So, given the same
+vectors, the result is the same byte for byte for any batch and shard (DECISIONS, vectors).
 
-FAISS does the proposing where it is installed (on the GPU when there is one), a plain matrix product otherwise. faiss
-is imported inside functions only. Contains no Django.
+Which index looks: a matrix product in tiles while that is the quickest, on a GPU FAISS, and above EXACT_SCORES scores
+an inverted file (IVF) that FAISS has trained. The IVF looks only into the lists next to a query; how many lists is
+chosen so that a sample of the real queries finds its best codes as often as asked, and what was reached is reported.
+Code vectors may be memory-mapped. faiss is imported inside functions only. Contains no Django.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,11 +26,18 @@ from core.encoding import FloatArray
 IntArray = NDArray[np.int64]
 DoubleArray = NDArray[np.float64]
 DECIMALS = 6
-BATCH = 1024
+BATCH = 1024  # queries between two reports of progress
+IVF_BATCH = 16_384  # an inverted file reads every list once per batch
+QUERY_TILE, CODE_TILE = 512, 8192  # 16 MiB of float32 scores
 EXTRA = 16  # neighbours asked of FAISS beyond k before it is asked for more
 MAX_FAISS_K = 2048  # limit of the GPU index
-PAIRS_AT_ONCE = 50_000
-BLOCK_SCORES = 2**25  # 128 MiB of float32
+PAIRS_AT_ONCE = 20_000
+EXACT_SCORES = 3 * 10**10  # queries x codes up to which every score is computed (benchmarks/candidate_scale.py)
+LEAST_IVF_CODES = 100_000  # fewer are never worth the training
+RECALL = 0.99
+RECALL_SAMPLE = 1000  # queries on which the recall is measured
+TRAINING_ROWS_PER_LIST = 64
+TRAINING_ROUNDS = 8
 Progress = Callable[[int, int], None]
 
 
@@ -35,6 +45,7 @@ class VectorIndex(Protocol):
     """Proposes codes. `near_top` gives (query, code) positions, at least all within `margin` of the k-th best score."""
 
     name: str
+    batch: int
 
     def near_top(self, queries: FloatArray, k: int, margin: float) -> tuple[IntArray, IntArray]: ...
 
@@ -47,29 +58,87 @@ class TopCodes:
     scores: DoubleArray
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What an inverted file finds of the true k best codes of `sample` real queries, looking into `probes` lists."""
+
+    k: int
+    wanted: float
+    reached: float
+    sample: int
+    lists: int
+    probes: int
+
+
+class _Pool:
+    """Collects, tile by tile, every score within the margin of a query's k-th best."""
+
+    def __init__(self, n: int, k: int, margin: float) -> None:
+        self.k, self.margin = k, np.float32(margin)
+        self.floor = np.full(n, -np.inf, dtype=np.float32)  # k-th best score so far
+        self.best = np.full((n, k), -np.inf, dtype=np.float32)
+        self.parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+
+    def offer(self, scores: FloatArray, rows: IntArray, columns: IntArray) -> None:
+        """Scores (r, c) of the queries `rows` (each once) with the codes `columns`."""
+        peaks = scores.max(axis=1)
+        hot = np.flatnonzero(peaks >= self.floor[rows] - self.margin)
+        if not len(hot):
+            return
+        if len(hot) < len(rows):
+            scores, rows, peaks = scores[hot], rows[hot], peaks[hot]
+        if self.k == 1:
+            self.floor[rows] = np.maximum(self.floor[rows], peaks)
+        else:
+            both = np.concatenate([self.best[rows], scores], axis=1)
+            self.best[rows] = np.partition(both, both.shape[1] - self.k, axis=1)[:, -self.k :]
+            self.floor[rows] = self.best[rows].min(axis=1)
+        row, column = np.nonzero(scores >= (self.floor[rows] - self.margin)[:, None])
+        self.parts.append((rows[row], columns[column], scores[row, column]))
+
+    def result(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """(query, code, float32 score) of everything within the margin, in no particular order."""
+        if not self.parts:
+            empty = np.empty(0, dtype=np.int64)
+            return empty, empty, np.empty(0, dtype=np.float32)
+        rows, columns, scores = (np.concatenate(column) for column in zip(*self.parts, strict=True))
+        near = scores >= self.floor[rows] - self.margin
+        return rows[near], columns[near], scores[near]
+
+
 class MatrixIndex:
-    """Proposes by a matrix product over blocks of queries, at most BLOCK_SCORES scores at a time."""
+    """Proposes by a matrix product over tiles of queries and codes."""
 
     name = "matrix product"
+    batch = BATCH
 
     def __init__(self, codes: FloatArray) -> None:
         self.codes = codes
 
     def near_top(self, queries: FloatArray, k: int, margin: float) -> tuple[IntArray, IntArray]:
-        rows, columns = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-        step = max(1, BLOCK_SCORES // len(self.codes))
-        for start in range(0, len(queries), step):
-            scores = queries[start : start + step] @ self.codes.T  # (block, codes)
-            place = scores.shape[1] - k
-            kth = scores.max(axis=1) if k == 1 else np.partition(scores, place, axis=1)[:, place]
-            found = np.nonzero(scores >= (kth - np.float32(margin))[:, None])
-            rows.append(found[0] + start)
-            columns.append(found[1])
-        return np.concatenate(rows), np.concatenate(columns)
+        rows, columns, _ = self.pool(queries, k, margin).result()
+        return rows, columns
+
+    def pool(self, queries: FloatArray, k: int, margin: float) -> _Pool:
+        """Everything within the margin, with its scores."""
+        pool = _Pool(len(queries), k, margin)
+        _offer_all(pool, queries, np.arange(len(queries)), self.codes, np.arange(len(self.codes)))
+        return pool
+
+
+def _offer_all(pool: _Pool, queries: FloatArray, rows: IntArray, codes: FloatArray, columns: IntArray) -> None:
+    """Scores `queries` (numbered `rows`) with `codes` (numbered `columns`), a tile at a time."""
+    for first in range(0, len(codes), CODE_TILE):
+        tile = np.asarray(codes[first : first + CODE_TILE]).T
+        for start in range(0, len(queries), QUERY_TILE):
+            here = slice(start, start + QUERY_TILE)
+            pool.offer(queries[here] @ tile, rows[here], columns[first : first + CODE_TILE])
 
 
 class FaissIndex:
     """Proposes by an exact FAISS index (inner product), on the GPU when there is one."""
+
+    batch = BATCH
 
     def __init__(self, codes: FloatArray, *, gpu: bool | None = None) -> None:
         faiss = _faiss()
@@ -95,9 +164,124 @@ class FaissIndex:
         return np.concatenate([rows, crowded[full_rows]]), np.concatenate([codes[rows, places], full_codes])
 
 
+class IvfIndex:
+    """Proposes from the lists of an inverted file that lie next to a query.
+
+    FAISS trains the centroids. The lists are scanned by matrix products, all queries of a batch that look into a list
+    at once: on a CPU many times quicker than FAISS's own scan, query by query. A query's lists are chosen by exact
+    scores, so they too are the same for any batch.
+    """
+
+    batch = IVF_BATCH
+
+    def __init__(
+        self, codes: FloatArray, centroids: FloatArray, *, probes: int = 1, list_of: IntArray | None = None
+    ) -> None:
+        self.codes, self.centroids, self.probes = codes, centroids, min(probes, len(centroids))
+        self.recall: Recall | None = None
+        self.list_of = _lists_of(codes, centroids) if list_of is None else list_of  # the list of every code
+        self._members = np.argsort(self.list_of, kind="stable")  # within a list by code
+        self._starts = np.searchsorted(self.list_of[self._members], np.arange(len(centroids) + 1))
+
+    @property
+    def name(self) -> str:
+        return f"IVF, {self.probes:,} of {len(self.centroids):,} lists"
+
+    def near_top(self, queries: FloatArray, k: int, margin: float) -> tuple[IntArray, IntArray]:
+        pool = _Pool(len(queries), k, margin)
+        rows, lists = top_set(queries, self.centroids, self.probes)
+        order = np.argsort(lists, kind="stable")
+        rows, lists = rows[order], lists[order]
+        starts = np.flatnonzero(np.r_[True, np.diff(lists) > 0])
+        for first, last in zip(starts, [*starts[1:], len(lists)], strict=True):
+            members = self._members[self._starts[lists[first]] : self._starts[lists[first] + 1]]
+            if len(members):
+                _offer_all(pool, queries[rows[first:last]], rows[first:last], self.codes[members], members)
+        found_rows, found_codes, _ = pool.result()
+        poor = np.flatnonzero(np.bincount(found_rows, minlength=len(queries)) < k)  # too little in their lists
+        full_rows, full_codes = MatrixIndex(self.codes).near_top(queries[poor], k, margin)
+        held = ~np.isin(found_rows, poor)
+        return np.r_[found_rows[held], poor[full_rows]], np.r_[found_codes[held], full_codes]
+
+    def tune(self, queries: FloatArray, *, k: int = 1, recall: float = RECALL) -> Recall:
+        """Sets the fewest lists with which these queries find the share `recall` of their true k best codes.
+
+        Within its lists the search is exact, so a code is found if and only if its list is among those looked into.
+        """
+        k = min(k, len(self.codes))
+        true = top_codes(queries, self.codes, k=k, index=MatrixIndex(self.codes)).codes  # (queries, k)
+        ranks = _list_ranks(queries, self.centroids)  # (queries, lists): 0 is the nearest
+        needed = np.sort(np.take_along_axis(ranks, self.list_of[true], axis=1).ravel()) + 1
+        self.probes = int(needed[max(0, int(np.ceil(recall * len(needed))) - 1)])
+        reached = float((needed <= self.probes).mean())
+        self.recall = Recall(k, recall, reached, len(queries), len(self.centroids), self.probes)
+        return self.recall
+
+
+def _lists_of(codes: FloatArray, centroids: FloatArray) -> IntArray:
+    """The list of every code: its nearest centroid, the smaller one among equals."""
+    found = np.empty(len(codes), dtype=np.int64)
+    for start in range(0, len(codes), IVF_BATCH):
+        part = np.asarray(codes[start : start + IVF_BATCH])
+        found[start : start + IVF_BATCH] = top_set(part, centroids, 1)[1]
+    return found
+
+
+def _list_ranks(queries: FloatArray, centroids: FloatArray) -> IntArray:
+    order = np.argsort(-(queries @ centroids.T), axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(order.shape[1])[None, :], axis=1)
+    return ranks
+
+
+def top_set(queries: FloatArray, codes: FloatArray, k: int) -> tuple[IntArray, IntArray]:
+    """(query, code) of the k best codes of every query, rows in order; only those at the border are scored exactly."""
+    k = min(k, len(codes))
+    margin = safe_margin(codes.shape[1])
+    pool = MatrixIndex(codes).pool(queries, k, margin)
+    rows, columns, scores = pool.result()
+    certain = scores > pool.floor[rows] + np.float32(margin)
+    exact = np.full(len(rows), np.inf)
+    exact[~certain] = exact_scores(queries, codes, rows[~certain], columns[~certain])
+    chosen = _best_of_each_row(rows, columns, exact, k)
+    return rows[chosen], columns[chosen]
+
+
+def train_centroids(codes: FloatArray, *, lists: int = 0, seed: int = 0) -> FloatArray:
+    """(lists, dim) unit rows: the centroids that FAISS's spherical k-means finds in a seeded sample of the codes.
+
+    It runs in one thread, so that the same machine gives the same centroids whatever else it does.
+    """
+    faiss = _faiss()
+    lists = lists or max(1, round(2 * len(codes) ** 0.5))
+    chance = np.random.default_rng(seed)
+    size = min(len(codes), lists * TRAINING_ROWS_PER_LIST)
+    sample = np.ascontiguousarray(codes[np.sort(chance.choice(len(codes), size=size, replace=False))])
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        means = faiss.Kmeans(
+            codes.shape[1],
+            lists,
+            niter=TRAINING_ROUNDS,
+            seed=seed,
+            spherical=True,
+            min_points_per_centroid=1,
+            max_points_per_centroid=TRAINING_ROWS_PER_LIST,
+        )
+        means.train(sample)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    centroids: FloatArray = np.ascontiguousarray(means.centroids, dtype=np.float32)
+    return centroids
+
+
 def has_gpu() -> bool:
     """Whether the FAISS that is installed can use a GPU that is there."""
-    faiss = _faiss()
+    try:
+        faiss = _faiss()
+    except ModuleNotFoundError:
+        return False
     return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
@@ -108,16 +292,56 @@ def _faiss() -> Any:
     return faiss
 
 
-def make_index(codes: FloatArray, *, backend: str = "auto") -> VectorIndex:
-    """`faiss`, `matrix`, or `auto`: FAISS where it is installed."""
+def make_index(
+    codes: FloatArray,
+    *,
+    queries: FloatArray | None = None,
+    k: int = 1,
+    backend: str = "auto",
+    recall: float = RECALL,
+    centroids_file: Path | None = None,
+) -> VectorIndex:
+    """`faiss`, `matrix`, `ivf`, or `auto`: FAISS on a GPU, else by the number of scores a matrix product or an IVF.
+
+    queries         those that will be searched; an IVF is tuned on RECALL_SAMPLE of them, evenly spaced
+    centroids_file  where an IVF's trained centroids stand, or will, so that a later run searches the same lists
+    """
+    n_queries = 0 if queries is None else len(queries)
+    if backend == "auto":
+        backend = _best_backend(len(codes), n_queries)
     if backend == "matrix":
         return MatrixIndex(codes)
-    try:
+    if backend == "faiss":
         return FaissIndex(codes)
-    except ModuleNotFoundError:
-        if backend == "faiss":
-            raise
-        return MatrixIndex(codes)
+    index = IvfIndex(codes, _stored_centroids(codes, centroids_file))
+    if queries is not None and n_queries:
+        index.tune(queries[np.unique(np.linspace(0, n_queries - 1, RECALL_SAMPLE).astype(int))], k=k, recall=recall)
+    return index
+
+
+def _best_backend(n_codes: int, n_queries: int) -> str:
+    if has_gpu():
+        return "faiss"
+    return "matrix" if n_codes < LEAST_IVF_CODES or n_codes * n_queries <= EXACT_SCORES else "ivf"
+
+
+def _stored_centroids(codes: FloatArray, file: Path | None) -> FloatArray:
+    if file is not None and file.exists():
+        stored: FloatArray = np.load(file, allow_pickle=False)
+        return stored
+    centroids = train_centroids(codes)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part.npy")
+        np.save(part, centroids, allow_pickle=False)
+        part.replace(file)
+    return centroids
+
+
+def about(index: VectorIndex) -> dict[str, Any]:
+    """Name and measured recall of an index, for the record of a run."""
+    recall = index.recall if isinstance(index, IvfIndex) else None
+    return {"index": index.name, "recall": asdict(recall) if recall else None}
 
 
 def top_codes(
@@ -126,19 +350,23 @@ def top_codes(
     *,
     k: int = 1,
     index: VectorIndex | None = None,
-    batch: int = BATCH,
+    batch: int = 0,
     progress: Progress | None = None,
 ) -> TopCodes:
-    """The k best codes of every query by exact score; k is cut to the number of codes. Both hold unit rows (n, dim)."""
+    """The k best codes of every query by exact score; k is cut to the number of codes. Both hold unit rows (n, dim).
+
+    batch  queries searched at a time; 0: what suits the index. It changes no result.
+    """
     k = min(k, len(codes))
     if k == 0:
         return TopCodes(np.empty((len(queries), 0), dtype=np.int64), np.empty((len(queries), 0)))
-    index = index or make_index(codes)
+    index = index or make_index(codes, queries=queries, k=k)
     margin = safe_margin(codes.shape[1])
+    batch = batch or index.batch
     found_codes = np.empty((len(queries), k), dtype=np.int64)
     found_scores = np.empty((len(queries), k), dtype=np.float64)
     for start in range(0, len(queries), batch):
-        part = queries[start : start + batch]
+        part = np.asarray(queries[start : start + batch])
         rows, columns = index.near_top(part, k, margin)
         scores = exact_scores(part, codes, rows, columns)
         chosen = _best_of_each_row(rows, columns, scores, k)
@@ -147,6 +375,18 @@ def top_codes(
         if progress:
             progress(min(start + batch, len(queries)), len(queries))
     return TopCodes(found_codes, found_scores)
+
+
+def merge_top(parts: Iterator[tuple[TopCodes, int]], k: int) -> TopCodes:
+    """The k best of several parts of the codes; each part comes with the number of its first code.
+
+    The order of the parts does not matter: the best score wins, the smaller code among equals.
+    """
+    shifted = [(part.codes + first, part.scores) for part, first in parts]
+    codes = np.concatenate([codes for codes, _ in shifted], axis=1)
+    scores = np.concatenate([scores for _, scores in shifted], axis=1)
+    order = np.lexsort((codes, -scores), axis=1)[:, :k]
+    return TopCodes(np.take_along_axis(codes, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
 
 def exact_scores(queries: FloatArray, codes: FloatArray, rows: IntArray, columns: IntArray) -> DoubleArray:
@@ -170,5 +410,5 @@ def safe_margin(dim: int) -> float:
 def _best_of_each_row(rows: IntArray, columns: IntArray, scores: DoubleArray, k: int) -> IntArray:
     """Positions of the k best entries of every row, rows in order; ties to the smaller column."""
     order = np.lexsort((columns, -scores, rows))
-    starts = np.flatnonzero(np.r_[True, np.diff(rows[order]) > 0])
+    starts = np.flatnonzero(np.r_[True, np.diff(rows[order]) > 0]) if len(rows) else np.empty(0, dtype=np.int64)
     return order[(starts[:, None] + np.arange(k)[None, :]).ravel()]

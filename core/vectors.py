@@ -15,11 +15,14 @@ the second drops what the first has just stored. Contains no Django.
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import re
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +32,11 @@ from core.encoding import Encoder, FloatArray
 from core.errors import QuarryError
 from core.text import content_hash
 
-CHUNK = 128  # texts that a kill or cancel may cost
+CHUNK = 128  # texts of the first chunk: what a kill or cancel may cost
+MAX_CHUNK = 4096  # a fast encoder gets larger chunks, so that a million texts do not make thousands of files
+CHUNK_S = 2.0
+WINDOW = 16_384  # texts of a stream that are held at a time
+IN_MEMORY_BYTES = 2**28  # a larger matrix of vectors is memory-mapped
 UNIT_TOLERANCE = 1e-3
 Progress = Callable[[int, int], None]
 Keys = NDArray[np.bytes_]
@@ -96,9 +103,10 @@ class VectorStore:
             raise StoreError(folder=self.folder.name, problem=f"{path.stem} holds {rows.shape} for {len(keys)} keys")
         places = np.column_stack([np.full(len(keys), len(self._shards)), np.arange(len(keys))])
         self._shards.append(rows)
-        keys, places = np.concatenate([self._keys, keys]), np.concatenate([self._places, places])
         order = np.argsort(keys, kind="stable")
-        self._keys, self._places = keys[order], places[order]
+        at = np.searchsorted(self._keys, keys[order])  # merged in: sorting everything again would be quadratic
+        self._keys = np.insert(self._keys, at, keys[order])
+        self._places = np.insert(self._places, at, places[order], axis=0)
 
     def _find(self, hashes: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(position in the sorted keys, whether it is there) of each hash."""
@@ -125,6 +133,18 @@ class VectorStore:
             here = np.flatnonzero(places[:, 0] == shard)
             rows[here] = self._shards[shard][places[here, 1]]
         return rows
+
+    def matrix(self, hashes: Sequence[bytes], file: Path, *, in_memory_bytes: int = IN_MEMORY_BYTES) -> FloatArray:
+        """Like `get`; a matrix of more than `in_memory_bytes` is written to `file` (.npy) and memory-mapped."""
+        if len(hashes) * self.dim * 4 <= in_memory_bytes:
+            return self.get(hashes)
+        rows = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(hashes), self.dim))
+        for start in range(0, len(hashes), WINDOW):
+            rows[start : start + WINDOW] = self.get(hashes[start : start + WINDOW])
+        rows.flush()
+        del rows
+        mapped: FloatArray = np.load(file, mmap_mode="r", allow_pickle=False)
+        return mapped
 
     def add(self, hashes: Sequence[bytes], rows: FloatArray) -> int:
         """Stores the rows whose keys are new as one shard; how many that were."""
@@ -155,35 +175,89 @@ class VectorStore:
             yield
 
 
+@dataclass(slots=True)
+class Encoded:
+    """What it took to have the vectors of some texts: their keys in order, and how many were stored already.
+
+    `seconds` is the time spent in the encoder, so `n_encoded / seconds` is its speed.
+    """
+
+    hashes: list[bytes] = field(default_factory=list)
+    n_encoded: int = 0
+    seconds: float = 0.0
+
+    @property
+    def n_cached(self) -> int:
+        """Texts whose vector was there before, or that repeat another text."""
+        return len(self.hashes) - self.n_encoded
+
+
 def encode_missing(
     store: VectorStore,
     encoder: Encoder,
     texts: Sequence[str],
     progress: Progress | None = None,
     *,
-    chunk: int = CHUNK,
+    chunk: int = 0,
 ) -> FloatArray:
-    """(len(texts), dim) vectors of all texts; only those that the store lacks are encoded.
+    """(len(texts), dim) vectors of all texts; only those that the store lacks are encoded (see `encode_stream`)."""
+    encoded = encode_stream(store, encoder, texts, len(texts), progress, chunk=chunk, window=max(len(texts), 1))
+    return store.get(encoded.hashes)
+
+
+def encode_stream(
+    store: VectorStore,
+    encoder: Encoder,
+    texts: Iterable[str],
+    total: int,
+    progress: Progress | None = None,
+    *,
+    chunk: int = 0,
+    window: int = WINDOW,
+) -> Encoded:
+    """Makes sure that the store has the vectors of all texts, holding `window` texts at a time.
 
     Each chunk is stored as soon as it is encoded, so a killed run keeps its work; `progress(done, total)` counts all
-    texts and may raise to stop. Long texts come first and texts of like length together: batches waste little padding.
+    texts and may raise to stop. Within a window long texts come first and texts of like length together: batches waste
+    little padding. `chunk` 0: CHUNK texts, more where the encoder is fast.
     """
-    hashes = [text_hash(text) for text in texts]
+    encoded, source = Encoded(), iter(texts)
     store.refresh()
-    todo = sorted({hashes[position]: position for position in reversed(store.missing(hashes))}.values())
-    todo.sort(key=lambda position: (-len(texts[position]), hashes[position]))
-    total = len(texts)
-    known = total - len(todo)
-    for start in range(0, len(todo), chunk):
-        part = todo[start : start + chunk]
-        report = _shifted(progress, known + start, total)
-        report(0, len(part))
-        rows = encoder.encode([texts[position] for position in part], progress=report)
-        _check_rows(rows, len(part), store.dim, encoder.name)
-        store.add([hashes[position] for position in part], rows)
+    while part := list(itertools.islice(source, window)):
+        hashes = [text_hash(text) for text in part]
+        _encode_window(store, encoder, part, hashes, encoded, total, progress, chunk)
+        encoded.hashes += hashes
     if progress:
         progress(total, total)
-    return store.get(hashes)
+    return encoded
+
+
+def _encode_window(
+    store: VectorStore,
+    encoder: Encoder,
+    texts: Sequence[str],
+    hashes: Sequence[bytes],
+    encoded: Encoded,
+    total: int,
+    progress: Progress | None,
+    chunk: int,
+) -> None:
+    todo = sorted({hashes[position]: position for position in reversed(store.missing(hashes))}.values())
+    todo.sort(key=lambda position: (-len(texts[position]), hashes[position]))
+    known = len(encoded.hashes) + len(texts) - len(todo)
+    start, size = 0, chunk or CHUNK
+    while part := todo[start : start + size]:
+        report = _shifted(progress, known + start, total)
+        report(0, len(part))
+        started = time.perf_counter()
+        rows = encoder.encode([texts[position] for position in part], progress=report)
+        spent = time.perf_counter() - started
+        _check_rows(rows, len(part), store.dim, encoder.name)
+        store.add([hashes[position] for position in part], rows)
+        encoded.n_encoded += len(part)
+        encoded.seconds += spent
+        start += len(part)
+        size = chunk or min(MAX_CHUNK, 2 * size if spent < CHUNK_S else size)
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.encoding import HashingEncoder
-from core.vectors import BadVectorsError, StoreError, VectorStore, encode_missing, text_hash
+from core.vectors import BadVectorsError, StoreError, VectorStore, encode_missing, encode_stream, text_hash
 
 
 class CountingEncoder(HashingEncoder):
@@ -48,6 +48,37 @@ def test_a_second_run_encodes_only_what_is_new(tmp_path):
     rows = encode_missing(store_in(tmp_path, again), again, [*TEXTS, "something new", *TEXTS[:3]])
     assert again.asked == ["something new"]
     assert rows.shape == (24, 16)
+
+
+def test_a_stream_of_texts_says_what_came_from_the_cache(tmp_path):
+    encoder = CountingEncoder()
+    encode_missing(store_in(tmp_path, encoder), encoder, TEXTS[:12])
+    again = CountingEncoder()
+    store = store_in(tmp_path, again)
+    encoded = encode_stream(store, again, iter(TEXTS), len(TEXTS), window=3)
+    assert (encoded.n_cached, encoded.n_encoded) == (12, 8)
+    assert sorted(again.asked) == sorted(TEXTS[12:])
+    np.testing.assert_array_equal(store.get(encoded.hashes), HashingEncoder(dim=16).encode(TEXTS))
+
+
+def test_a_fast_encoder_gets_larger_chunks_and_few_files(tmp_path):
+    encoder = CountingEncoder()
+    store = store_in(tmp_path, encoder)
+    texts = [f"text {n}" for n in range(3000)]
+    rows = encode_missing(store, encoder, texts)
+    assert len(list(store.folder.glob("*.npy"))) == 5  # 128, 256, 512, 1024, 1080
+    np.testing.assert_array_equal(rows, HashingEncoder(dim=16).encode(texts))
+
+
+def test_a_large_matrix_is_memory_mapped_and_holds_the_same_rows(tmp_path):
+    encoder = HashingEncoder(dim=16)
+    store = store_in(tmp_path, encoder)
+    encoded = encode_stream(store, encoder, TEXTS, len(TEXTS))
+    small = store.matrix(encoded.hashes, tmp_path / "rows.npy")
+    assert not isinstance(small, np.memmap)
+    large = store.matrix(encoded.hashes, tmp_path / "rows.npy", in_memory_bytes=100)
+    assert isinstance(large, np.memmap)
+    np.testing.assert_array_equal(large, small)
 
 
 def test_a_repeated_text_is_encoded_once(tmp_path):
