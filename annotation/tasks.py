@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from annotation.models import Release
+from annotation.models import IntentSample, Release
 from annotation.services.imports import IMPORT_VOTES, import_votes
+from annotation.services.intent_samples import SAMPLE_INTENT, sample_intent
 from annotation.services.releases import EXPORT_RELEASE, FREEZE_RELEASE, export_release, freeze_release
 from core.jobs import RunningJob, job_kind
 from core.models import Project
@@ -21,6 +22,12 @@ def export_release_job(run: RunningJob, *, release_id: int, format: str, folder:
     """Writes a release in one format."""
     release = Release.objects.select_related("project").get(pk=release_id)
     return export_release(run=run, release=release, format=format, folder=folder)
+
+
+@job_kind(SAMPLE_INTENT)
+def sample_intent_job(run: RunningJob, *, sample_id: int) -> dict[str, Any]:
+    """Draws a sample of queries and opens them for judging their intent."""
+    return sample_intent(run=run, sample=IntentSample.objects.select_related("project", "batch").get(pk=sample_id))
 
 
 @job_kind(IMPORT_VOTES)

@@ -36,6 +36,7 @@ class ShownPair:
     query: str
     parts: list[CodePart]
     provenance: list[str]
+    has_code: bool = True  # False: only the intent of the query is asked for
 
 
 def shown_pair(slot: Slot) -> ShownPair:
@@ -49,6 +50,7 @@ def shown_pair(slot: Slot) -> ShownPair:
         query=slot.item.query.text,
         parts=code_parts(pair.code) if pair else [],
         provenance=provenance(pair.code) if pair else [],
+        has_code=pair is not None,
     )
 
 

@@ -6,7 +6,7 @@ nobody holds is closed, not deleted: it may carry a retracted vote.
 
 from collections.abc import Sequence
 
-from annotation.consensus import needs_more_votes
+from annotation.consensus import Tally, needs_more_votes
 from annotation.models import Batch, Intent, Item, Purpose, Slot, SlotState, Vote
 
 SET_ASIDE_AFTER = 2
@@ -26,17 +26,33 @@ def wanted_slots(votes: Sequence[Vote], *, overlap: int, max_extra: int) -> int:
     return max(base, done)
 
 
+def wanted_intent_slots(votes: Sequence[Vote], *, overlap: int, max_extra: int) -> int:
+    """How many slots an intent-only item should have: one more for each vote that could not judge, and one more at a
+    time while yes and no are even. Never above overlap + max_extra.
+    """
+    limit = overlap + max_extra
+    tally = Tally.of(votes)
+    base = min(overlap + tally.n_unclear, limit)
+    done = len(votes)
+    is_even = tally.n_yes == tally.n_no
+    return done + 1 if base <= done < limit and is_even else max(base, done)
+
+
+_WANTED = {Purpose.LIVE: wanted_slots, Purpose.INTENT_ONLY: wanted_intent_slots}
+
+
 def could_not_judge(vote: Vote) -> bool:
     """Whether the vote says that the query or the code could not be judged."""
     return vote.intent == Intent.UNCLEAR or vote.code_unclear
 
 
 def settle(item: Item) -> None:
-    """Opens or closes slots of a live item as its votes ask, and sets it aside after two cannot-judge votes.
+    """Opens or closes slots of a live or intent-only item as its votes ask; two cannot-judge votes set it aside.
 
     Call inside the write transaction that changed a vote.
     """
-    if item.purpose != Purpose.LIVE:
+    wanted_for = _WANTED.get(Purpose(item.purpose))
+    if wanted_for is None:
         return
     votes = list(item.votes.filter(retracted_at__isnull=True))
     batch = item.batch
@@ -44,7 +60,7 @@ def settle(item: Item) -> None:
     if is_set_aside:
         wanted = max(len(votes), batch.overlap)
     else:
-        wanted = wanted_slots(votes, overlap=batch.overlap, max_extra=batch.max_extra_votes)
+        wanted = wanted_for(votes, overlap=batch.overlap, max_extra=batch.max_extra_votes)
     _resize(item, wanted)
     if is_set_aside != item.is_set_aside:
         item.is_set_aside = is_set_aside

@@ -36,6 +36,14 @@ from core.models import Project, User
 
 MAX_SECONDS = 3600.0  # a pair left open over lunch is no hour and a half of work
 ANSWER_REASONS = frozenset({Reason.FULL, Reason.EXCEEDS, Reason.CATEGORY, Reason.HALF, Reason.SLIGHT, Reason.OTHER})
+NO_INTENT_REASONS = (
+    Reason.DEBUGGING,
+    Reason.CONCEPTUAL,
+    Reason.TOOLS,
+    Reason.KNOWLEDGE,
+    Reason.VAGUE,
+    Reason.OTHER,
+)
 
 
 class LateVoteError(QuarryError):
@@ -66,7 +74,7 @@ class NothingToUndoError(QuarryError):
 
 @dataclass(frozen=True)
 class Judgement:
-    """Both steps as given: `answer` and `code_unclear` only after intent yes."""
+    """Both steps as given: `answer` and `code_unclear` only after intent yes, and only where a pair is judged."""
 
     intent: str
     answer: int | None = None
@@ -78,14 +86,24 @@ class Judgement:
             raise BadInputError(problem="Step 1 is missing: does the query have code-search intent? (yes, no, unclear)")
         if self.intent != Intent.YES and (self.answer is not None or self.code_unclear):
             raise BadInputError(problem="Step 2 only applies when the query has code-search intent.")
-        if self.intent == Intent.YES and (self.answer is None) != self.code_unclear:
-            raise BadInputError(problem="Step 2 is missing: does the code answer the query? (1, 0, or cannot judge)")
         if self.answer not in (None, 0, 1):
             raise BadInputError(problem=f"The answer is 1 or 0, not {self.answer}.")
+        if self.answer is not None and self.code_unclear:
+            raise BadInputError(problem="A code that could not be judged has no answer.")
         if self.reason and (
             self.reason not in Reason.values or (self.intent == Intent.YES and self.reason not in ANSWER_REASONS)
         ):
             raise BadInputError(problem=f"The reason {self.reason} does not go with this vote.")
+
+    def check_fits(self, *, has_code: bool) -> None:
+        """Raises BadInputError where step 2 is missing for a pair, or given for a query that is judged alone."""
+        has_answer = self.answer is not None or self.code_unclear
+        if has_code and self.intent == Intent.YES and not has_answer:
+            raise BadInputError(problem="Step 2 is missing: does the code answer the query? (1, 0, or cannot judge)")
+        if not has_code and has_answer:
+            raise BadInputError(problem="Only the intent of this query is asked for; there is no code to judge.")
+        if not has_code and self.reason and (self.intent != Intent.NO or self.reason not in NO_INTENT_REASONS):
+            raise BadInputError(problem=f"The category {self.reason} does not go with this vote.")
 
     def sha256(self, item_id: int, person_id: int) -> str:
         """Identity of the submission, so that a key can be told to come back with the same content."""
@@ -149,8 +167,9 @@ def _submit(
         slot = _fill_slot(project, person, item_id, token)
         if slot is None:
             return None
+        judgement.check_fits(has_code=slot.pair_id is not None)
         vote = Vote.objects.create(
-            slot_id=slot,
+            slot_id=slot.pk,
             item_id=item_id,
             project=project,
             person=person,
@@ -175,12 +194,12 @@ def _repeat(project: Project, person: User, key: uuid.UUID, sha256: str, ahead: 
     return Receipt(vote, True, leases.fill_lanes(project=project, person=person, ahead=ahead))
 
 
-def _fill_slot(project: Project, person: User, item_id: int, token: uuid.UUID) -> int | None:
+def _fill_slot(project: Project, person: User, item_id: int, token: uuid.UUID) -> Slot | None:
     """Turns the leased slot into a filled one; None when the lease under this token is gone."""
     leased = Slot.objects.filter(project=project, item=item_id, person=person, token=token, state=SlotState.LEASED)
-    slot_id = leased.values_list("pk", flat=True).first()
+    slot = leased.only("pk", "pair_id").first()
     filled = leased.update(state=SlotState.DONE, lane=None, token=None, expires_at=None)
-    return slot_id if filled else None
+    return slot if filled else None
 
 
 def _guideline(project: Project, version: int | None) -> Guideline:
@@ -284,6 +303,7 @@ def correct_vote(*, project: Project, person: User, vote_id: int, judgement: Jud
             raise NotFoundError(what="vote of yours", name=vote_id)
         if vote.item.batch.is_closed:
             raise ConflictError(problem=f"The batch {vote.item.batch.name} is closed; its votes cannot change.")
+        judgement.check_fits(has_code=vote.item.pair_id is not None)
         if all(getattr(vote, name) == value for name, value in asdict(judgement).items()):
             return vote
         _remember(vote, VoteRevision.Act.CORRECTION)

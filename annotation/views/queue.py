@@ -19,7 +19,7 @@ from annotation.selectors import queue
 from annotation.services import leases, votes
 from annotation.services.batches import MAX_OVERLAP, open_batch
 from annotation.services.guidelines import MAX_CHARS, current_guideline, publish_guideline
-from annotation.services.votes import Judgement
+from annotation.services.votes import NO_INTENT_REASONS, Judgement
 from core.access import person_of, project_for, roles_in
 from core.errors import BadInputError, NotFoundError, QuarryError
 from core.models import Project, Role, User
@@ -62,6 +62,7 @@ def _judge_page(request: HttpRequest, project: Project, slot: Slot, problem: str
         "guideline": guideline,
         "sections": guideline_sections(guideline.text),
         "last_key": last.key if last else None,
+        "no_intent_reasons": NO_INTENT_REASONS,
         "api": _api(project),
         "problem": problem,
         "given": request.POST if problem else {},
@@ -116,7 +117,7 @@ def judgement_of(given: Any) -> Judgement:
     """The radio groups of a form as a judgement; a step 2 left over from before a change of step 1 is dropped."""
     intent, answer = given.get("intent", ""), given.get("answer", "")
     if intent != "yes":
-        return Judgement(intent)
+        return Judgement(intent, reason=given.get("reason", "") if intent == "no" else "")
     return Judgement("yes", int(answer) if answer in {"0", "1"} else None, code_unclear=answer == "unclear")
 
 
@@ -198,6 +199,7 @@ def own_vote(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "vote": vote,
         "pair": queue.shown_pair(slot),
         "revisions": vote.revisions.order_by("id"),
+        "no_intent_reasons": NO_INTENT_REASONS,
         "comments": queue.comments_for(
             vote.item, person_of(request), is_curator=Role.CURATOR in roles_in(request.user, project)
         ),

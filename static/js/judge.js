@@ -26,6 +26,7 @@
   const form = byId("plain");
   const draftKey = `quarry-draft:${root.dataset.outbox}`;
   const turnKey = `quarry-turn:${root.dataset.outbox}`;
+  const WHY = ["debugging", "conceptual", "tools", "knowledge", "vague", "other"];
   const QUESTIONS = { 1: "Does the query look for code?", 2: "Does the code answer the query?" };
 
   let current = pairOf(stage.firstElementChild);
@@ -72,7 +73,8 @@
 
   // --- pairs on screen ----------------------------------------------------------------------------
   function pairOf(node) {
-    return { node, token: node.dataset.token, item: Number(node.dataset.item), key: node.dataset.key };
+    const { token, item, key, kind } = node.dataset;
+    return { node, token, item: Number(item), key, kind };
   }
 
   function pairFrom(html) {
@@ -82,6 +84,7 @@
   function show(pair) {
     if (pair.node.parentNode !== stage) stage.replaceChildren(pair.node);
     current = pair;
+    root.dataset.kind = pair.kind;
     waiting = "";
     mine += uncounted.mine;
     left = Math.max(0, left + uncounted.left);
@@ -194,17 +197,26 @@
     if (act === "help") return byId("help").showModal();
     if (act === "comment") return openRemark();
     if (act === "guideline") return openGuide();
+    if (WHY.includes(act) && current.kind !== "query") return undefined;
     if (!counts(event)) return undefined;
     if (act === "flag") return flag();
     if (act === "undo") return step === 2 ? backToStepOne() : undo();
     if (act === "skip") return skip(button);
     if (act === "unclear") return step === 1 ? vote("unclear", null, false, button) : vote("yes", null, true, button);
+    if (current.kind === "query") return voteOnQuery(act, button);
     if (act === "yes" || act === "no") {
       if (step === 2) return refuse("Step 2 asks about the code: 1 or 0. Backspace goes back to step 1.");
       return act === "no" ? vote("no", null, false, button) : toStepTwo();
     }
     if (step === 1) return refuse("Step 1 first: does the query look for code? y or n.");
     return vote("yes", act === "one" ? 1 : 0, false, button);
+  }
+
+  // A query alone is done after one press: yes, no, or no with its category.
+  function voteOnQuery(act, button) {
+    if (act === "yes" || act === "no") return vote(act, null, false, button);
+    if (WHY.includes(act)) return vote("no", null, false, button, act);
+    return refuse("Not counted: this query has no code to judge. y or n.");
   }
 
   function toStepTwo() {
@@ -219,13 +231,13 @@
     say(QUESTIONS[1]);
   }
 
-  function vote(intent, answer, unclear, button) {
+  function vote(intent, answer, unclear, button, reason = "") {
     const seconds = Math.round((performance.now() - paintedAt) / 10) / 100;
     count(1, -1);
     lastKey = current.key;
     enqueue("votes", {
       key: current.key, token: current.token, item: current.item, intent, answer, code_unclear: unclear, seconds,
-      guideline: Number(root.dataset.guideline),
+      reason, guideline: Number(root.dataset.guideline),
     }, button);
   }
 
@@ -269,6 +281,7 @@
   const KEYS = {
     y: "yes", n: "no", 1: "one", 0: "zero", Backspace: "undo", s: "skip", u: "unclear", f: "flag", c: "comment",
     g: "guideline", "?": "help",
+    d: "debugging", e: "conceptual", t: "tools", k: "knowledge", v: "vague", o: "other",
   };
   const isTyping = (target) =>
     target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]") !== null;

@@ -58,7 +58,6 @@ def item_after(project, *judgements: Judgement) -> Item:
         {"intent": "maybe"},
         {"intent": "no", "answer": 1},
         {"intent": "unclear", "code_unclear": True},
-        {"intent": "yes"},
         {"intent": "yes", "answer": 2},
         {"intent": "yes", "answer": 1, "code_unclear": True},
         {"intent": "yes", "answer": 1, "reason": "debugging"},
@@ -67,6 +66,13 @@ def item_after(project, *judgements: Judgement) -> Item:
 def test_a_judgement_that_contradicts_itself_is_refused(values):
     with pytest.raises(BadInputError):
         Judgement(**values)
+
+
+def test_a_pair_needs_step_2_and_a_query_alone_has_none(project, batch, annotator):
+    with pytest.raises(BadInputError, match="Step 2 is missing"):
+        judge(leases.claim_next(project=project, person=annotator), Judgement("yes"))
+    assert not Vote.objects.exists()
+    assert leases.open_leases(project=project, person=annotator), "the refusal hands nothing back"
 
 
 # --- submit -------------------------------------------------------------------------------------------
