@@ -1,152 +1,56 @@
 """Keyword rules that tell queries with code-search intent from those without (CoSQA, appendix A). Needs no database.
 
-A rule set is read from a TOML text: rules of a few kinds (see `curation/rule_sets/cosqa-strict.toml`). A query has no
+A rule set is read from a TOML text: rules of a few kinds (see `curation/rule_sets/neutral.toml`). A query has no
 intent when at least one rule hits it or the language keyword is missing; the verdict names all hits.
 
-How it is fast: a rule is only tried when its *trigger* is there. Words of the query are looked up in a cache
-"word -> rules that this word hits, rules that this word makes worth trying"; nearly all words lead to nothing. A test
-proves that this gives the same hits as trying every rule's own expression on every query.
+How a column of queries is judged fast (`RuleProfile.judge_all`): a block of queries is one text, which is split into
+words once. Only the distinct words of the block are looked up (in a cache "word -> rules that this word hits, rules
+that it makes worth trying"); nearly all lead to nothing, so that the walk over the words meets few. Symbols and the
+language keyword are searched as plain text. The hits of a query are the bits of one number. Tests prove that this gives
+the same hits as trying every rule's own expression on every query (`judge_plainly`).
 """
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.errors import QuarryError
 from core.text import content_hash, normalise_query
+from curation.rule_forms import END, START, WORD, Rule, RuleKind, RuleSetError
+
+__all__ = ["Judgement", "Rule", "RuleKind", "RuleProfile", "RuleSetError", "read_rule_set"]
 
 RULE_SET_FOLDER = Path(__file__).resolve().parent / "rule_sets"
-SHIPPED_RULE_SETS = ("cosqa-strict", "cosqa-broad")
+SHIPPED_RULE_SETS = ("cosqa-strict", "cosqa-broad", "neutral")
 DEFAULT_RULE_SET = "cosqa-strict"
-MAX_GAP_WORDS = 8
+DEFAULT_RULE_SETS = {"python": DEFAULT_RULE_SET}  # every other language, and none: the neutral rules
+NEUTRAL_RULE_SET = "neutral"
 MAX_FORM_CHARS = 70
+MAX_CATEGORY_CHARS, MAX_NOTE_CHARS = 60, 500
+MAX_RULES = 2000
+MAX_RULE_SET_CHARS = 500_000
 LANGUAGE_CATEGORY = "Language"
+_BLOCK = 4096  # queries judged as one text; bounds the memory of judge_all
 _CACHED_WORDS = 200_000  # a bound on the memory of the word cache, far above the vocabulary of one language
-_WORD = re.compile(r"[a-z0-9_]+")
-_START, _END = r"(?<![a-z0-9_])", r"(?![a-z0-9_])"
-_GAP = re.compile(r"\s*\.\.\.\s*")
+_LINE_MARK = "."  # stands between the lines among their words; no word itself
+_WORD_BYTES = bytes(code if chr(code) in "abcdefghijklmnopqrstuvwxyz0123456789_\n" else ord(" ") for code in range(256))
+# What a plain text does not have after normalising: other white space, doubled or outer spaces, slanted quotes.
+_UNTIDY = ("  ", " \n", "\n ", "`", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
 
 
-class RuleSetError(QuarryError):
-    """A rule set's text cannot be used."""
-
-    code = "bad_rule_set"
-    template = "The rule set cannot be used: {problem}"
+def default_rule_set(language: str) -> str:
+    """Name of the shipped rule set that suits a project's language keyword (empty: none)."""
+    return DEFAULT_RULE_SETS.get(language.lower(), NEUTRAL_RULE_SET)
 
 
-class RuleKind(StrEnum):
-    EXACT = "exact"
-    STEM = "stem"
-    PHRASE = "phrase"
-    GAP = "gap"
-    GAP_ALTERNATIVE = "gap-alternative"
-    SYMBOL = "symbol"
-    SUBSTRING = "substring"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule: its category, its printed form (which is also its name) and how it matches."""
-
-    category: str
-    form: str
-    kind: RuleKind
-    note: str = ""
-    digits: bool = False  # exact: digits may follow
-    stem: bool = False  # gap: the first part may go on
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The rule as one expression over `intent_key` text; the meaning of the rule."""
-        return re.compile(_EXPRESSIONS[self.kind](self))
-
-    @property
-    def first_word(self) -> str:
-        """The word characters that the form begins with; empty for symbols."""
-        start = _WORD.match(self.form)
-        return start.group() if start else ""
-
-    @property
-    def opens_word(self) -> bool:
-        """Whether the first word may be only the beginning of a word of the query."""
-        return self.digits or self.stem or self.kind is RuleKind.STEM
-
-    @property
-    def needed_words(self) -> tuple[str, ...]:
-        """Words of which one must be in the query too; empty when the first word is all one can ask for."""
-        if self.kind in {RuleKind.GAP, RuleKind.GAP_ALTERNATIVE}:
-            ends = _gap_parts(self)[1].split("/")
-        elif self.kind is RuleKind.PHRASE:
-            ends = [self.form, self.form + "s"]
-        else:
-            return ()
-        last_words = [_WORD.findall(end)[-1:] for end in ends]
-        return tuple(word for words in last_words for word in words) if all(last_words) else ()
-
-    @property
-    def is_decided_by_word(self) -> bool:
-        """Whether one word of the query alone says if the rule hits."""
-        one_word = self.kind in {RuleKind.EXACT, RuleKind.STEM} and not self.digits
-        return one_word and _WORD.fullmatch(self.form) is not None
-
-
-def _exact(rule: Rule) -> str:
-    digits = r"\d*" if rule.digits else ""
-    last = rule.form[-1]
-    own_end = "" if _WORD.fullmatch(last) else f"(?!{re.escape(last)})"
-    return _START + re.escape(rule.form) + digits + own_end + _END
-
-
-def _stem(rule: Rule) -> str:
-    return _START + re.escape(rule.form)
-
-
-def _phrase(rule: Rule) -> str:
-    return _START + _words(rule.form) + "s?" + _END
-
-
-def _gap(rule: Rule) -> str:
-    first, last = _gap_parts(rule)
-    last = "|".join(_words(part) for part in last.split("/")) if rule.kind is RuleKind.GAP_ALTERNATIVE else _words(last)
-    first_end = "" if rule.stem else _END
-    # Between the parts stand at most MAX_GAP_WORDS words, so at most one more white space.
-    between = rf"(?:\S*\s+){{0,{MAX_GAP_WORDS + 1}}}?\S*?"
-    return f"{_START}{_words(first)}{first_end}{between}{_START}(?:{last}){_END}"
-
-
-def _literal(rule: Rule) -> str:
-    return re.escape(rule.form)
-
-
-def _words(text: str) -> str:
-    return r"\s+".join(re.escape(word) for word in text.split())
-
-
-def _gap_parts(rule: Rule) -> tuple[str, str]:
-    parts = _GAP.split(rule.form)
-    if len(parts) != 2 or not all(parts):
-        raise RuleSetError(problem=f"the gap rule {rule.form!r} needs the form 'first ... last'.")
-    return parts[0], parts[1]
-
-
-_EXPRESSIONS = {
-    RuleKind.EXACT: _exact,
-    RuleKind.STEM: _stem,
-    RuleKind.PHRASE: _phrase,
-    RuleKind.GAP: _gap,
-    RuleKind.GAP_ALTERNATIVE: _gap,
-    RuleKind.SYMBOL: _literal,
-    RuleKind.SUBSTRING: _literal,
-}
-
-
-# What a word leads to: rules that it hits for sure, and rules to try with the words of which one must be there too.
-WordEntry = tuple[tuple[int, ...], tuple[tuple[int, tuple[str, ...]], ...]]
+# What a word leads to: bits of the rules that it hits for sure, and rules to try (bit, texts of which one must be in
+# the query too, expression).
+Trial = tuple[int, tuple[str, ...], re.Pattern[str]]
+WordEntry = tuple[int, tuple[Trial, ...]]
+_NOTHING: WordEntry = (0, ())
 
 
 @dataclass(frozen=True)
@@ -172,19 +76,30 @@ class RuleProfile:
 
     def judge(self, query: str, *, language: str = "python") -> Judgement:
         """All rules that hit the query; an empty `language` asks for no language keyword."""
-        key = intent_key(query)
-        hits = [self.rules[index].form for index in self._hit_indexes(key)]
-        return Judgement((*hits, *self._language_hits(key, language)))
+        return Judgement(self.judge_all([query], language=language)[0])
+
+    def judge_all(self, queries: Sequence[str], *, language: str = "python") -> list[tuple[str, ...]]:
+        """The forms of all rules that hit, for each query of a column, in the order of the rule set; () is accepted."""
+        judged: list[tuple[str, ...]] = []
+        for start in range(0, len(queries), _BLOCK):
+            judged += self._judge_block(queries[start : start + _BLOCK], language.lower())
+        return judged
 
     def judge_plainly(self, query: str, *, language: str = "python") -> Judgement:
         """The same by the definition: every rule's own expression, one after the other."""
-        key = intent_key(query)
-        hits = [rule.form for rule in self.rules if rule.pattern.search(key)]
-        return Judgement((*hits, *self._language_hits(key, language)))
+        key, keyword = intent_key(query), language.lower()
+        hits = [rule.form for rule in self.rules if rule.pattern.search(key) and not _is_in_keyword(rule, keyword)]
+        if not self._has_language(key, keyword):
+            hits.append(missing_language_form(keyword))
+        return Judgement(tuple(hits))
 
     def category_of(self, form: str) -> str:
         """The category of a rule by its printed form; the language rule has one of its own."""
         return self._categories.get(form, LANGUAGE_CATEGORY)
+
+    def rules_off(self, language: str) -> tuple[Rule, ...]:
+        """Rules that do not apply for a language because its keyword itself would be hit (`c#`; `-` in objective-c)."""
+        return tuple(rule for rule in self.rules if _is_in_keyword(rule, language.lower()))
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -195,36 +110,71 @@ class RuleProfile:
     def _categories(self) -> dict[str, str]:
         return {rule.form: rule.category for rule in self.rules}
 
-    def _language_hits(self, key: str, language: str) -> tuple[str, ...]:
-        keyword = language.lower()
-        if not keyword or has_language(key, keyword, inside_words=keyword in self.language_inside_words):
-            return ()
-        return (missing_language_form(keyword),)
+    def _has_language(self, key: str, keyword: str) -> bool:
+        return not keyword or has_language(key, keyword, inside_words=keyword in self.language_inside_words)
 
-    def _hit_indexes(self, key: str) -> list[int]:
-        found: set[int] = set()
-        words = _WORD.findall(key)
-        for word in words:
-            sure, to_try = self._words.get(word) or self._look_up(word)
-            if sure:
-                found.update(sure)
-            for index, needed in to_try:
-                if _any_in(needed, words) and self.rules[index].pattern.search(key):
-                    found.add(index)
-        if self._any_symbol is not None and self._any_symbol.search(key):
-            found.update(index for index, text in self._symbols if text in key)
-        return sorted(found)
+    def _judge_block(self, queries: Sequence[str], keyword: str) -> list[tuple[str, ...]]:
+        text = _block_text(queries)
+        keys = text.split("\n")
+        masks = [0] * len(keys)
+        self._mark_words(text, keys, masks)
+        self._mark_symbols(text, keys, masks)
+        off = sum(1 << index for index, rule in enumerate(self.rules) if _is_in_keyword(rule, keyword))
+        if off:
+            masks = [mask & ~off for mask in masks]
+        self._mark_language(keys, masks, keyword)
+        forms = [*(rule.form for rule in self.rules), missing_language_form(keyword)]
+        hits = {mask: tuple([form for bit, form in enumerate(forms) if mask >> bit & 1]) for mask in set(masks)}
+        return [hits[mask] for mask in masks]
+
+    def _mark_words(self, text: str, keys: list[str], masks: list[int]) -> None:
+        """Rules that begin with a word or a part of one."""
+        # Everything but word characters becomes a space; beyond ASCII there are no word characters.
+        spaced = text.encode("ascii", "replace").translate(_WORD_BYTES)
+        words = spaced.replace(b"\n", f" {_LINE_MARK} ".encode()).decode("ascii").split()
+        hot = self._hot_words(set(words))
+        line = 0
+        for word in filter({*hot, _LINE_MARK}.__contains__, words):
+            if word == _LINE_MARK:
+                line += 1
+                continue
+            sure, trials = hot[word]
+            masks[line] |= sure
+            for bit, needed, pattern in trials:
+                if not masks[line] & bit and _any_in(needed, keys[line]) and pattern.search(keys[line]):
+                    masks[line] |= bit
+
+    def _hot_words(self, words: set[str]) -> dict[str, WordEntry]:
+        """Those of the words that lead to anything."""
+        known, look_up = self._words.get, self._look_up
+        entries = ((word, known(word) or look_up(word)) for word in words)
+        return {word: entry for word, entry in entries if entry is not _NOTHING}
+
+    def _mark_symbols(self, text: str, keys: list[str], masks: list[int]) -> None:
+        for index, symbol in self._symbols:
+            if symbol in text:
+                for line, key in enumerate(keys):
+                    if symbol in key:
+                        masks[line] |= 1 << index
+
+    def _mark_language(self, keys: list[str], masks: list[int], keyword: str) -> None:
+        missing = 1 << len(self.rules)
+        if keyword in self.language_inside_words:
+            lacking = [line for line, key in enumerate(keys) if keyword not in key]
+        else:
+            lacking = [line for line, key in enumerate(keys) if not self._has_language(key, keyword)]
+        for line in lacking:
+            masks[line] |= missing
 
     def _look_up(self, word: str) -> WordEntry:
-        sure: list[int] = []
-        to_try: list[tuple[int, tuple[str, ...]]] = []
+        sure, trials = 0, []
         for index in self._triggers.rules_for(word):
             rule = self.rules[index]
             if rule.is_decided_by_word or rule.kind is RuleKind.SUBSTRING:
-                sure.append(index)
+                sure |= 1 << index
             else:
-                to_try.append((index, rule.needed_words))
-        entry = (tuple(sure), tuple(to_try))
+                trials.append((1 << index, rule.needed_words, rule.pattern))
+        entry = (sure, tuple(trials)) if sure or trials else _NOTHING
         if len(self._words) < _CACHED_WORDS:
             self._words[word] = entry
         return entry
@@ -237,14 +187,26 @@ class RuleProfile:
     def _symbols(self) -> tuple[tuple[int, str], ...]:
         return tuple((index, rule.form) for index, rule in enumerate(self.rules) if rule.kind is RuleKind.SYMBOL)
 
-    @cached_property
-    def _any_symbol(self) -> re.Pattern[str] | None:
-        first = "".join(re.escape(text[0]) for _, text in self._symbols)
-        return re.compile(f"[{first}]") if first else None
+
+def _any_in(needed: tuple[str, ...], key: str) -> bool:
+    for word in needed:  # a generator would cost more than the search
+        if word in key:
+            return True
+    return not needed
 
 
-def _any_in(needed: tuple[str, ...], words: list[str]) -> bool:
-    return not needed or any(word in words for word in needed)
+def _is_in_keyword(rule: Rule, keyword: str) -> bool:
+    """Whether the language keyword alone hits the rule, which would then reject every query with the keyword."""
+    return bool(keyword) and rule.first_letters in keyword and rule.pattern.search(keyword) is not None
+
+
+def _block_text(queries: Sequence[str]) -> str:
+    """The `intent_key` of every query, a line each; nothing is normalised where the whole text shows no need of it."""
+    text = "\n".join(queries)
+    tidy = text.isascii() and text.count("\n") == len(queries) - 1 and not any(part in text for part in _UNTIDY)
+    if not tidy or text != text.strip(" "):
+        text = "\n".join([normalise_query(query) for query in queries])
+    return text.lower()
 
 
 class Triggers:
@@ -252,24 +214,26 @@ class Triggers:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._equal: dict[str, list[int]] = {}
-        self._beginnings: list[tuple[str, int]] = []
+        self._beginnings: dict[int, dict[str, list[int]]] = {}  # by their length
         self._inside: list[tuple[str, int]] = []
         for index, rule in enumerate(rules):
+            first = rule.first_word
             if rule.kind is RuleKind.SUBSTRING:
                 self._inside.append((rule.form, index))
-            elif rule.first_word and rule.opens_word:
-                self._beginnings.append((rule.first_word, index))
-            elif rule.first_word:
-                self._equal.setdefault(rule.first_word, []).append(index)
+            elif first and rule.opens_word:
+                self._beginnings.setdefault(len(first), {}).setdefault(first, []).append(index)
+            elif first:
+                self._equal.setdefault(first, []).append(index)
                 if rule.kind is RuleKind.PHRASE:  # a phrase of one word may end in s
-                    self._equal.setdefault(rule.first_word + "s", []).append(index)
+                    self._equal.setdefault(first + "s", []).append(index)
 
-    def rules_for(self, word: str) -> list[int]:
-        """Indexes of the rules, in their order."""
-        found = self._equal.get(word, [])
-        beginnings = [index for text, index in self._beginnings if word.startswith(text)]
-        inside = [index for text, index in self._inside if text in word]
-        return sorted({*found, *beginnings, *inside})
+    def rules_for(self, word: str) -> set[int]:
+        """Indexes of the rules."""
+        found = set(self._equal.get(word, ()))
+        for length, beginnings in self._beginnings.items():
+            found.update(beginnings.get(word[:length], ()))
+        found.update([index for text, index in self._inside if text in word])
+        return found
 
 
 def intent_key(query: str) -> str:
@@ -292,8 +256,8 @@ _language_patterns: dict[str, re.Pattern[str]] = {}
 def _language_pattern(keyword: str) -> re.Pattern[str]:
     if keyword not in _language_patterns:
         # A language of one letter is not its neighbours: c is neither c# nor c++.
-        end = r"(?![a-z0-9_#+])" if len(keyword) == 1 else _END
-        _language_patterns[keyword] = re.compile(rf"{_START}{re.escape(keyword)}(?:\d[\d.]*)?{end}")
+        end = r"(?![a-z0-9_#+])" if len(keyword) == 1 else END
+        _language_patterns[keyword] = re.compile(rf"{START}{re.escape(keyword)}(?:\d[\d.]*)?{end}")
     return _language_patterns[keyword]
 
 
@@ -303,21 +267,54 @@ def missing_language_form(language: str) -> str:
 
 
 def read_rule_set(text: str) -> RuleProfile:
-    """A profile from its TOML text. Raises RuleSetError that names the rule and what is wrong with it."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RuleSetError(problem=f"it is not valid TOML ({error}).") from error
-    rules = tuple(_read_rule(number, entry) for number, entry in enumerate(_rule_entries(data), start=1))
-    repeated = {rule.form for rule in rules if sum(other.form == rule.form for other in rules) > 1}
-    if repeated:
-        raise RuleSetError(problem=f"the rule {sorted(repeated)[0]!r} stands in it more than once.")
+    """A profile from its TOML text. Raises RuleSetError that names the rule and what is wrong with it.
+
+    `include` names shipped rule sets whose rules come first.
+    """
+    data = _toml(text)
+    included = [_included(name) for name in _texts(data, "include")]
+    own = tuple(_read_rule(number, entry) for number, entry in enumerate(_rule_entries(data), start=1))
+    rules = (*(rule for profile in included for rule in profile.rules), *own)
+    _refuse_too_many(rules)
+    inside_words = [word for profile in included for word in profile.language_inside_words]
     return RuleProfile(
-        name=str(data.get("name", "")),
-        note=str(data.get("note", "")),
+        name=_short_text(data, "name", 60),
+        note=_short_text(data, "note", 1000),
         rules=rules,
-        language_inside_words=frozenset(_texts(data, "language_inside_words")),
+        language_inside_words=frozenset([*inside_words, *_texts(data, "language_inside_words")]),
     )
+
+
+def _toml(text: str) -> dict[str, Any]:
+    if len(text) > MAX_RULE_SET_CHARS:
+        raise RuleSetError(problem=f"it is longer than {MAX_RULE_SET_CHARS:,} characters.")
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RuleSetError(problem=f"it is not valid TOML ({error}).") from error
+
+
+def _included(name: str) -> RuleProfile:
+    if name not in SHIPPED_RULE_SETS:
+        raise RuleSetError(problem=f"it includes {name[:60]!r}; there are: {', '.join(SHIPPED_RULE_SETS)}.")
+    return read_rule_set(shipped_rule_set_text(name))
+
+
+def _refuse_too_many(rules: tuple[Rule, ...]) -> None:
+    if len(rules) > MAX_RULES:
+        raise RuleSetError(problem=f"it has {len(rules):,} rules; at most {MAX_RULES:,} are taken.")
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.form in seen:
+            raise RuleSetError(problem=f"the rule {rule.form!r} stands in it more than once.")
+        seen.add(rule.form)
+
+
+def _short_text(data: dict[str, Any], key: str, most: int) -> str:
+    value = data.get(key, "")
+    if not isinstance(value, str) or len(value) > most or "\0" in value:
+        raise RuleSetError(problem=f"{key} must be a text of at most {most} characters.")
+    return value
 
 
 def _texts(data: dict[str, Any], key: str) -> list[str]:
@@ -328,8 +325,8 @@ def _texts(data: dict[str, Any], key: str) -> list[str]:
 
 
 def _rule_entries(data: dict[str, Any]) -> list[Any]:
-    entries = data.get("rule")
-    if not isinstance(entries, list) or not entries:
+    entries = data.get("rule", [] if data.get("include") else None)
+    if not isinstance(entries, list) or (not entries and not data.get("include")):
         raise RuleSetError(problem="it has no [[rule]] entries.")
     return entries
 
@@ -339,37 +336,47 @@ def _read_rule(number: int, entry: Any) -> Rule:
     if not isinstance(entry, dict) or set(entry) - known:
         extra = ", ".join(sorted(set(entry) - known)) if isinstance(entry, dict) else "no table"
         raise RuleSetError(problem=f"rule {number} has unknown entries: {extra}.")
-    form = normalise_query(str(entry.get("form", ""))).lower()
-    if not form or len(form) > MAX_FORM_CHARS:
-        raise RuleSetError(problem=f"rule {number} needs a form of 1 to {MAX_FORM_CHARS} characters.")
-    try:
-        kind = RuleKind(entry.get("kind", ""))
-    except ValueError as error:
-        choice = ", ".join(RuleKind)
-        raise RuleSetError(
-            problem=f"rule {number} ({form!r}) has the kind {entry.get('kind')!r}; known: {choice}."
-        ) from error
+    form, kind = _read_form(number, entry), _read_kind(number, entry)
     rule = Rule(
-        category=str(entry.get("category", "")),
+        category=_short_text(entry, "category", MAX_CATEGORY_CHARS),
         form=form,
         kind=kind,
-        note=str(entry.get("note", "")),
-        digits=bool(entry.get("digits", False)),
-        stem=bool(entry.get("stem", False)),
+        note=_short_text(entry, "note", MAX_NOTE_CHARS),
+        digits=entry.get("digits", False) is True,
+        stem=entry.get("stem", False) is True,
     )
-    _check_form(number, rule)
+    check_rule(rule, place=f"rule {number}")
     return rule
 
 
-def _check_form(number: int, rule: Rule) -> None:
-    if not rule.category:
-        raise RuleSetError(problem=f"rule {number} ({rule.form!r}) needs a category.")
-    if rule.kind is RuleKind.SUBSTRING and not _WORD.fullmatch(rule.form):
-        raise RuleSetError(problem=f"rule {number} ({rule.form!r}): a substring rule takes letters and digits only.")
+def _read_form(number: int, entry: dict[str, Any]) -> str:
+    form = normalise_query(str(entry.get("form", ""))).lower()
+    if not form or len(form) > MAX_FORM_CHARS or not form.isprintable():
+        raise RuleSetError(problem=f"rule {number} needs a form of 1 to {MAX_FORM_CHARS} characters.")
+    return form
+
+
+def _read_kind(number: int, entry: dict[str, Any]) -> RuleKind:
+    try:
+        return RuleKind(entry.get("kind", ""))
+    except ValueError as error:
+        form, kind, choice = entry.get("form"), entry.get("kind"), ", ".join(RuleKind)
+        raise RuleSetError(problem=f"rule {number} ({form!r}) has the kind {kind!r}; known: {choice}.") from error
+
+
+def check_rule(rule: Rule, *, place: str = "the rule") -> None:
+    """Raises RuleSetError, which names the rule by its `place`, when its kind cannot take its form."""
+    if not rule.category or rule.category == LANGUAGE_CATEGORY:
+        problem = f"{place} ({rule.form!r}) needs a category (not {LANGUAGE_CATEGORY}, which the keyword has)."
+        raise RuleSetError(problem=problem)
+    if rule.kind is RuleKind.SUBSTRING and not WORD.fullmatch(rule.form):
+        raise RuleSetError(problem=f"{place} ({rule.form!r}): a substring rule takes letters and digits only.")
     if rule.kind not in {RuleKind.SYMBOL, RuleKind.SUBSTRING} and not rule.first_word:
-        raise RuleSetError(
-            problem=f"rule {number} ({rule.form!r}) must begin with a letter or a digit; else use symbol."
-        )
+        raise RuleSetError(problem=f"{place} ({rule.form!r}) must begin with a letter or a digit; else use symbol.")
+    if rule.digits and rule.kind is not RuleKind.EXACT:
+        raise RuleSetError(problem=f"{place} ({rule.form!r}): digits goes with the kind exact only.")
+    if rule.stem and rule.kind not in {RuleKind.GAP, RuleKind.GAP_ALTERNATIVE}:
+        raise RuleSetError(problem=f"{place} ({rule.form!r}): stem goes with the kinds gap and gap-alternative only.")
     _ = rule.pattern  # a gap without two parts is refused here
 
 
@@ -381,8 +388,3 @@ def shipped_rule_set_text(name: str) -> str:
 def rule_set_hash(text: str) -> str:
     """Content hash of a rule set's text."""
     return content_hash(text, person=b"rules")
-
-
-def judge_all(profile: RuleProfile, queries: Iterable[str], *, language: str = "python") -> list[Judgement]:
-    """Verdicts in the order of the queries."""
-    return [profile.judge(query, language=language) for query in queries]

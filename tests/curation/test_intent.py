@@ -4,16 +4,23 @@ import json
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from curation import intent
 from curation.intent import (
+    Rule,
     RuleKind,
+    RuleProfile,
     RuleSetError,
+    default_rule_set,
     has_language,
     intent_key,
     read_rule_set,
     rule_set_hash,
     shipped_rule_set_text,
 )
+from curation.rule_text import write_rule_set
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,40 @@ def test_strict_holds_the_103_distinct_keywords_of_five_categories(strict):
     assert len(strict.rules) == len({rule.form for rule in strict.rules}) == 103
     counts = {name: sum(rule.category == name for rule in strict.rules) for name in strict.categories}
     assert counts == {"Debugging": 9, "Conceptual": 35, "Programming Knowledge": 18, "Tools Usage": 32, "Others": 9}
+
+
+def test_neutral_is_strict_without_the_rules_that_speak_of_python(strict):
+    neutral = read_rule_set(shipped_rule_set_text("neutral"))
+    own = {rule.form for rule in strict.rules} - {rule.form for rule in neutral.rules}
+    assert own == {
+        "try ...except", "open python", "python command", "ipython", "jupyter", "notebook", "pip", "pycharm",
+        "pyscripter", "eric", "komodo", "utm", "decorator", "descriptor",
+    }  # fmt: skip
+    assert set(neutral.rules) < set(strict.rules)
+
+
+@pytest.mark.parametrize(
+    ("language", "query", "hits"),
+    [
+        ("c#", "c# sort list", []),
+        ("c#", "sort list", ["c# missing"]),
+        ("java", "java8 read file like c# does", ["c#"]),
+        ("objective-c", "objective-c sort array", []),
+        ("c++", "c++ sort vector", []),
+        ("javascript", "java sort", ["javascript missing"]),
+        ("go", "go install module", ["install", "module"]),
+        ("", "sort list", []),
+        ("java", "java pip parser decorator", []),
+    ],
+)
+def test_the_neutral_rules_suit_any_language(language, query, hits):
+    profile = read_rule_set(shipped_rule_set_text("neutral"))
+    assert sorted(profile.judge(query, language=language).hits) == sorted(hits)
+
+
+@pytest.mark.parametrize(("language", "name"), [("python", "cosqa-strict"), ("Java", "neutral"), ("", "neutral")])
+def test_the_rule_set_to_begin_with_follows_the_language(language, name):
+    assert default_rule_set(language) == name
 
 
 def test_broad_adds_the_three_unprinted_symbols(strict, broad):
@@ -139,16 +180,49 @@ VOCABULARY = (
 WORDS = VOCABULARY.split()
 
 
-@pytest.mark.parametrize("name", ["cosqa-strict", "cosqa-broad"])
-def test_the_fast_way_gives_the_same_hits_as_every_rule_on_every_query(name):
+@pytest.mark.parametrize("name", ["cosqa-strict", "cosqa-broad", "neutral"])
+def test_a_column_gets_the_same_hits_as_every_rule_on_every_query(name):
     profile = read_rule_set(shipped_rule_set_text(name))
     rng = random.Random(7)
-    for _ in range(4000):
-        query = rng.choice([" ", "  ", "\t"]).join(rng.choices(WORDS, k=rng.randint(0, 14)))
-        assert profile.judge(query) == profile.judge_plainly(query), query
-    for _ in range(2000):
-        query = "".join(rng.choices("abcdefghiklmnoprstuvwxy #'-_.:()0  ", k=rng.randint(0, 40)))
-        assert profile.judge(query) == profile.judge_plainly(query), query
+    column = [rng.choice([" ", "  ", "\t", "\n"]).join(rng.choices(WORDS, k=rng.randint(0, 14))) for _ in range(4000)]
+    column += ["".join(rng.choices("abcdefghiklmnoprstuvwxy #'-_.:()0  ", k=rng.randint(0, 40))) for _ in range(1500)]
+    column += ["".join(rng.choices("whyipneds ’`\u00a0İſKΣé\x1c\n\r.-", k=rng.randint(0, 12))) for _ in range(1500)]
+    rng.shuffle(column)
+    assert profile.judge_all(column) == [profile.judge_plainly(query).hits for query in column]
+
+
+@given(
+    column=st.lists(st.text(st.sampled_from("abcgopt ...#'-_:()1/\n\t’İſ"), max_size=30), max_size=8),
+    rules=st.lists(
+        st.tuples(st.sampled_from(list(RuleKind)), st.text(st.sampled_from("abcgop #.-/1"), min_size=1, max_size=9)),
+        min_size=1,
+        max_size=6,
+    ),
+    language=st.sampled_from(["", "go", "c", "c#", "a-b", "1"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_rules_of_any_kind_hit_a_column_as_they_hit_query_by_query(column, rules, language):
+    flags = {RuleKind.EXACT: "digits", RuleKind.GAP: "stem", RuleKind.GAP_ALTERNATIVE: "stem"}
+    made = [
+        Rule("A", intent_key(form), kind, **({flags[kind]: True} if kind in flags and len(form) % 2 else {}))
+        for kind, form in rules
+    ]
+    try:
+        profile = read_rule_set(write_rule_set(RuleProfile("own", tuple(made))))
+    except RuleSetError:
+        return
+    assert profile.rules == tuple(made)
+    expected = [profile.judge_plainly(query, language=language).hits for query in column]
+    assert profile.judge_all(column, language=language) == expected
+    assert [profile.judge(query, language=language).hits for query in column] == expected
+
+
+def test_the_word_cache_has_a_bound(monkeypatch):
+    profile = read_rule_set(RULE)
+    monkeypatch.setattr(intent, "_CACHED_WORDS", 10)
+    column = [f"vs word{number}" for number in range(500)]
+    assert profile.judge_all(column, language="") == [("vs",)] * 500
+    assert len(profile._words) <= 10
 
 
 def test_every_printed_form_hits_its_own_rule(strict, broad):
@@ -204,6 +278,15 @@ RULE = '[[rule]]\ncategory = "A"\nform = "vs"\nkind = "exact"\n'
         (RULE.replace("exact", "gap"), "needs the form 'first ... last'"),
         (RULE.replace('"vs"', '"-x"'), "else use symbol"),
         (RULE.replace('"vs"', '"v s"').replace("exact", "substring"), "letters and digits only"),
+        (RULE + "stem = true\n", "stem goes with"),
+        (RULE.replace("exact", "stem") + "digits = true\n", "digits goes with"),
+        (RULE.replace('"A"', '"Language"'), "needs a category"),
+        (RULE.replace('"vs"', '"turn ... on/"').replace("exact", "gap-alternative"), "on each side of '/'"),
+        ("x = " + "[" * 5000, "not valid TOML"),
+        ("include = ['nothing']\n", "it includes 'nothing'"),
+        ("include = ['neutral']\n" + RULE, "'vs' stands in it more than once"),
+        ("# " + "x" * 500_001, "longer than 500,000"),
+        ("".join(RULE.replace("vs", f"w{number}") for number in range(2001)), "2,001 rules"),
         ("language_inside_words = 'python'\n" + RULE, "must be a list"),
         ("rule = 3", "no [[rule]] entries"),
         ("rule = [3]", "no table"),

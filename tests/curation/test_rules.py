@@ -45,16 +45,16 @@ def apply(project, name="cosqa-strict"):
 
 def test_shipped_rule_sets_are_installed_once(db):
     first = install_shipped_rule_sets()
-    assert [str(rule_set) for rule_set in first] == ["cosqa-strict v1", "cosqa-broad v1"]
+    assert [str(rule_set) for rule_set in first] == ["cosqa-strict v1", "cosqa-broad v1", "neutral v1"]
     assert install_shipped_rule_sets() == first
-    assert RuleSet.objects.count() == 2
+    assert RuleSet.objects.count() == 3
 
 
 def test_a_changed_shipped_text_becomes_a_new_version(db, monkeypatch):
     install_shipped_rule_sets()
     monkeypatch.setattr(rule_sets, "shipped_rule_set_text", lambda name: shipped_rule_set_text(name) + "\n# changed\n")
-    assert [rule_set.version for rule_set in install_shipped_rule_sets()] == [2, 2]
-    assert [rule_set.version for rule_set in install_shipped_rule_sets()] == [2, 2]
+    assert [rule_set.version for rule_set in install_shipped_rule_sets()] == [2, 2, 2]
+    assert [rule_set.version for rule_set in install_shipped_rule_sets()] == [2, 2, 2]
     assert find_rule_set(None, "cosqa-strict").version == 2
 
 
