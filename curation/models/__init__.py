@@ -2,7 +2,7 @@
 
 from curation.models.candidates import BestMatch, Candidate, CandidateRun, Outcome, Pair
 from curation.models.code import Code, CodeOccurrence, CodeSource
-from curation.models.logs import BadRow, LogImport, Query, QueryCount, QueryUser
+from curation.models.logs import BadRow, LogImport, Query, QueryClick, QueryCount, QueryUser
 from curation.models.privacy import PrivacyAct, PrivacyDecision, SavedFilter, TextKind
 from curation.models.rules import RuleHit, RuleSet, Verdict
 
@@ -20,6 +20,7 @@ __all__ = [
     "PrivacyAct",
     "PrivacyDecision",
     "Query",
+    "QueryClick",
     "QueryCount",
     "QueryUser",
     "RuleHit",

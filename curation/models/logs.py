@@ -13,6 +13,8 @@ class LogImport(models.Model):
     column = models.CharField(max_length=100, blank=True)
     count_column = models.CharField(max_length=100, blank=True)
     user_column = models.CharField(max_length=100, blank=True)
+    url_column = models.CharField(max_length=100, blank=True)
+    shape = models.JSONField(default=dict, help_text="How the file is read: LogShape.as_data.")
     stored_path = models.CharField(
         max_length=200, blank=True, help_text="Below QUARRY_HOME, until the import is complete."
     )
@@ -23,6 +25,11 @@ class LogImport(models.Model):
     n_bad = models.BigIntegerField(default=0, help_text="Rows that could not be used; each is in the error report.")
     bad_reasons = models.JSONField(default=dict, help_text="Reason -> number of bad rows.")
     is_complete = models.BooleanField(default=False)
+    position = models.CharField(
+        max_length=32, blank=True, help_text="Content hash of the last query written; they come in the order of hashes."
+    )
+    phases = models.JSONField(default=dict, help_text="Phase -> done, total and seconds (curation/log_phases.py).")
+    is_being_undone = models.BooleanField(default=False)
     job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -51,6 +58,7 @@ class Query(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="new_queries",
+        db_index=False,  # what an import brought is among what it counted
         help_text="The import that brought it; empty when it came with pairs.",
     )
     is_left_out = models.BooleanField(
@@ -76,7 +84,7 @@ class Query(models.Model):
 class QueryCount(models.Model):
     """How often one import saw a query."""
 
-    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="counts")
+    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="counts", db_index=False)
     log_import = models.ForeignKey(LogImport, on_delete=models.CASCADE, related_name="counts")
     n = models.BigIntegerField()
 
@@ -85,13 +93,34 @@ class QueryCount(models.Model):
 
 
 class QueryUser(models.Model):
-    """A distinct person (salted hash) who asked a query; only used for k-anonymity."""
+    """A distinct person (salted hash) who asked a query in one import; only used for k-anonymity."""
 
-    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="askers")
+    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="askers", db_index=False)
+    log_import = models.ForeignKey(
+        LogImport, null=True, blank=True, on_delete=models.CASCADE, related_name="askers", db_index=False
+    )
     user_hash = models.CharField(max_length=32)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["query", "user_hash"], name="query_user_once")]
+        # A person who stands in two logs has two rows, so that one import can be undone without the other.
+        constraints = [
+            models.UniqueConstraint(fields=["query", "user_hash", "log_import"], name="query_user_once_per_import")
+        ]
+
+
+class QueryClick(models.Model):
+    """A URL that people clicked after a query, and how often in one import; kept only where its column was chosen."""
+
+    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="clicks")
+    log_import = models.ForeignKey(LogImport, on_delete=models.CASCADE, related_name="clicks", db_index=False)
+    url = models.CharField(max_length=2000)
+    n = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["-n", "url"]
+
+    def __str__(self) -> str:
+        return self.url
 
 
 class BadRow(models.Model):

@@ -34,8 +34,9 @@ class RuleSet(models.Model):
 class Verdict(models.Model):
     """What a rule set says of a query; the hits name every rule that matched."""
 
-    query = models.ForeignKey("curation.Query", on_delete=models.CASCADE, related_name="verdicts")
-    rule_set = models.ForeignKey(RuleSet, on_delete=models.CASCADE, related_name="verdicts")
+    # No indexes of their own: the two below begin with them.
+    query = models.ForeignKey("curation.Query", on_delete=models.CASCADE, related_name="verdicts", db_index=False)
+    rule_set = models.ForeignKey(RuleSet, on_delete=models.CASCADE, related_name="verdicts", db_index=False)
     has_intent = models.BooleanField()
 
     class Meta:
@@ -46,7 +47,7 @@ class Verdict(models.Model):
 class RuleHit(models.Model):
     """One rule that matched one query."""
 
-    verdict = models.ForeignKey(Verdict, on_delete=models.CASCADE, related_name="hits")
+    verdict = models.ForeignKey(Verdict, on_delete=models.CASCADE, related_name="hits", db_index=False)
     rule = models.CharField(max_length=80, help_text="The rule's printed form, e.g. 'turn ... on/off'.")
 
     class Meta:
