@@ -44,8 +44,10 @@ Progress = Callable[[int, int], None]
 class VectorIndex(Protocol):
     """Proposes codes. `near_top` gives (query, code) positions, at least all within `margin` of the k-th best score."""
 
-    name: str
-    batch: int
+    batch: int  # queries at a time that suit it
+
+    @property
+    def name(self) -> str: ...
 
     def near_top(self, queries: FloatArray, k: int, margin: float) -> tuple[IntArray, IntArray]: ...
 

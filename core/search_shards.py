@@ -1,16 +1,13 @@
-"""A search cut into shards: pure functions over files of vectors, in this process or in several.
+"""A search cut into shards: a pure stage over files of vectors (core/shards.py runs it, in this process or any other).
 
-The work list is ranges of queries. A shard is searched by a function of its own arguments (paths, ranges, numbers), so
-any process that reads the files can do it; the parts are put together in the order of the queries. The result is that
-of one search over everything, byte for byte, for any number of shards and workers. Contains no Django.
+A shard is a range of queries. Its function reads vectors from the work's folder and writes codes and scores; the parts
+are put together in the order of the queries. The result is that of one search over everything, byte for byte, for any
+number of shards and processes. Imports no Django.
 """
 
 import itertools
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.encoding import FloatArray
-from core.index import FaissIndex, IvfIndex, MatrixIndex, TopCodes, VectorIndex, top_codes
+from core.index import IvfIndex, MatrixIndex, TopCodes, VectorIndex, top_codes
+from core.shard_worker import ShardTask
 
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """The queries `start` to `stop` of a file of vectors, to be searched in the codes of another."""
-
-    queries: str
-    codes: str
-    start: int
-    stop: int
-    k: int
-    batch: int
-    centroids: str = ""  # an IVF's centroids; empty: a matrix product
-    lists: str = ""  # the list of every code
-    probes: int = 0
+SEARCH_SHARD = "core.search_shards:search_shard"
+QUERIES, CODES, CENTROIDS, LISTS = "queries.npy", "codes.npy", "centroids.npy", "lists.npy"
 
 
 def shard_ranges(n: int, shards: int) -> list[tuple[int, int]]:
@@ -44,102 +28,46 @@ def shard_ranges(n: int, shards: int) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in itertools.pairwise(borders) if stop > start]
 
 
-def search_shard(shard: Shard) -> TopCodes:
-    """Searches one shard. Reads nothing but its files."""
-    queries = np.load(shard.queries, mmap_mode="r", allow_pickle=False)[shard.start : shard.stop]
-    codes = np.load(shard.codes, mmap_mode="r", allow_pickle=False)
-    index: VectorIndex = MatrixIndex(codes)
-    if shard.centroids:
-        centroids, lists = (np.load(path, allow_pickle=False) for path in (shard.centroids, shard.lists))
-        index = IvfIndex(codes, centroids, probes=shard.probes, list_of=lists)
-    return top_codes(queries, codes, k=shard.k, index=index, batch=shard.batch)
+def shard_inputs(n: int, shards: int) -> list[tuple[int, bytes]]:
+    """(number, data) of every shard: its range as JSON."""
+    return [(number, json.dumps(place).encode()) for number, place in enumerate(shard_ranges(n, shards))]
 
 
-def search_in_shards(
-    queries: FloatArray,
-    codes: FloatArray,
-    *,
-    k: int,
-    index: VectorIndex,
-    shards: int = 1,
-    workers: int = 1,
-    batch: int = 0,
-    folder: Path,
-    progress: Progress | None = None,
-) -> TopCodes:
-    """The k best codes of every query, cut into `shards`, by `workers` processes (1: this one).
-
-    folder  where vectors are written that other processes read; the caller removes it.
-    """
-    ranges = shard_ranges(len(queries), shards)
-    if workers > 1 and len(ranges) > 1 and not isinstance(index, FaissIndex):  # a GPU's index stays where it is
-        parts = _in_processes(_work_list(queries, codes, k, index, ranges, batch, folder), workers)
-    else:
-        parts = (
-            top_codes(
-                queries[start:stop],
-                codes,
-                k=k,
-                index=index,
-                batch=batch,
-                progress=_shifted(progress, start, len(queries)),
-            )
-            for start, stop in ranges
-        )
-    found = []
-    for (_, stop), part in zip(ranges, parts, strict=True):
-        found.append(part)
-        if progress:
-            progress(stop, len(queries))
-    if not found:
-        return top_codes(queries, codes, k=k, index=index)
-    return TopCodes(np.concatenate([part.codes for part in found]), np.concatenate([part.scores for part in found]))
-
-
-def _shifted(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """Progress within a shard as progress over all queries."""
-    return (lambda done, _: progress(start + done, total)) if progress else None
-
-
-def _work_list(
-    queries: FloatArray,
-    codes: FloatArray,
-    k: int,
-    index: VectorIndex,
-    ranges: list[tuple[int, int]],
-    batch: int,
-    folder: Path,
-) -> list[Shard]:
-    query_file, code_file = _as_file(queries, folder / "queries.npy"), _as_file(codes, folder / "codes.npy")
-    centroids, lists, probes = "", "", 0
+def write_search(
+    folder: Path, queries: FloatArray, codes: FloatArray, index: VectorIndex, *, k: int, batch: int
+) -> dict[str, Any]:
+    """Puts what every shard reads into the folder, and returns the parameters of the stage."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _save(folder / QUERIES, queries)
+    _save(folder / CODES, codes)
     if isinstance(index, IvfIndex):
-        centroids, probes = _as_file(index.centroids, folder / "centroids.npy"), index.probes
-        lists = _as_file(index.list_of, folder / "lists.npy")
-    return [Shard(query_file, code_file, start, stop, k, batch, centroids, lists, probes) for start, stop in ranges]
+        _save(folder / CENTROIDS, index.centroids)
+        _save(folder / LISTS, index.list_of)
+    return {"k": k, "batch": batch, "probes": index.probes if isinstance(index, IvfIndex) else 0}
 
 
-def _as_file(rows: NDArray[Any], path: Path) -> str:
-    """Where the rows stand on the disk; written there if they only stand in memory."""
-    if isinstance(rows, np.memmap) and rows.filename and rows.base is not None and rows.offset:
-        whole = np.load(rows.filename, mmap_mode="r", allow_pickle=False)
-        if whole.shape == rows.shape:
-            return str(rows.filename)
-    np.save(path, rows, allow_pickle=False)
-    return str(path)
+def _save(path: Path, rows: NDArray[Any]) -> None:
+    if not (isinstance(rows, np.memmap) and rows.filename and Path(rows.filename) == path.resolve()):
+        np.save(path, rows, allow_pickle=False)
 
 
-def _in_processes(work: list[Shard], workers: int) -> Iterator[TopCodes]:
-    """The shards' results in order. A process leaves the CPU's other cores to the others."""
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    before = {name: os.environ.get(name) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(before, threads))
-    try:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            yield from pool.map(search_shard, work)
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def search_shard(task: ShardTask) -> dict[str, Any]:
+    """Searches one range of queries; its output is an array (2, queries, k): codes, then scores, as float64."""
+    start, stop = json.loads(task.data)
+    queries = np.load(task.folder / QUERIES, mmap_mode="r", allow_pickle=False)[start:stop]
+    codes = np.load(task.folder / CODES, mmap_mode="r", allow_pickle=False)
+    index: VectorIndex = MatrixIndex(codes)
+    if task.params["probes"]:
+        centroids, lists = (np.load(task.folder / name, allow_pickle=False) for name in (CENTROIDS, LISTS))
+        index = IvfIndex(codes, centroids, probes=task.params["probes"], list_of=lists)
+    found = top_codes(queries, codes, k=task.params["k"], index=index, batch=task.params["batch"])
+    with task.output.open("wb") as file:  # a code's number is exact in float64 up to 2^53
+        np.save(file, np.stack([found.codes.astype(np.float64), found.scores]), allow_pickle=False)
+    return {"queries": stop - start}
+
+
+def join_shards(paths: Iterable[Path]) -> TopCodes:
+    """The shards' outputs, in order, as one result."""
+    parts = [np.load(path, allow_pickle=False) for path in paths]
+    codes, scores = np.concatenate(parts, axis=1)
+    return TopCodes(codes.astype(np.int64), scores)

@@ -5,9 +5,12 @@ import hashlib
 import numpy as np
 import pytest
 
-from core.index import IvfIndex, MatrixIndex, train_centroids
-from core.search_shards import search_in_shards, shard_ranges
+from core.index import IvfIndex, MatrixIndex, top_codes, train_centroids
+from core.search_shards import SEARCH_SHARD, join_shards, shard_inputs, shard_ranges, write_search
+from core.shards import LocalExecutor, ShardWork, Stage
 from tests.core.test_index import crowded, oracle
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def digest(found):
@@ -19,29 +22,28 @@ def indexes(codes):
 
 
 @pytest.mark.parametrize("kind", ["matrix", "ivf"])
-@pytest.mark.parametrize(("shards", "workers", "batch"), [(64, 1, 0), (3, 1, 5), (64, 1, 1), (7, 2, 3)])
-def test_shards_workers_and_batches_change_no_byte(kind, shards, workers, batch, tmp_path):
+@pytest.mark.parametrize(("shards", "processes", "batch"), [(64, 1, 0), (7, 2, 3)])
+def test_shards_processes_and_batches_change_no_byte(kind, shards, processes, batch, tmp_path, settings):
+    settings.QUARRY_HOME = tmp_path
     queries, codes = crowded()
     index = indexes(codes)[kind]
-    whole = search_in_shards(queries, codes, k=3, index=index, folder=tmp_path)
-    parts = search_in_shards(
-        queries, codes, k=3, index=index, shards=shards, workers=workers, batch=batch, folder=tmp_path
-    )
-    assert digest(parts) == digest(whole)
+    whole = top_codes(queries, codes, k=3, index=index)
+    work = ShardWork("search-test", "tmp/search-test", LocalExecutor(processes))
+    params = write_search(work.path, queries, codes, index, k=3, batch=batch)
+    done = work.run(Stage("search", SEARCH_SHARD, params), shard_inputs(len(queries), shards))
+    assert digest(join_shards(shard.path for shard in done)) == digest(whole)
     if kind == "matrix":
         assert whole.codes.tolist() == oracle(queries, codes, 3)[0].tolist()
 
 
-def test_memory_mapped_codes_are_searched_where_they_stand(tmp_path):
+def test_memory_mapped_codes_that_stand_in_the_folder_are_not_written_again(tmp_path):
     queries, codes = crowded()
-    np.save(tmp_path / "mapped.npy", codes)
-    mapped = np.load(tmp_path / "mapped.npy", mmap_mode="r")
-    (tmp_path / "work").mkdir()
-    found = search_in_shards(
-        queries, mapped, k=2, index=MatrixIndex(mapped), shards=4, workers=2, folder=tmp_path / "work"
-    )
-    assert digest(found) == digest(search_in_shards(queries, codes, k=2, index=MatrixIndex(codes), folder=tmp_path))
-    assert [path.name for path in (tmp_path / "work").iterdir()] == ["queries.npy"]
+    np.save(tmp_path / "codes.npy", codes)
+    written = (tmp_path / "codes.npy").stat().st_mtime_ns
+    mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
+    write_search(tmp_path, queries, mapped, MatrixIndex(mapped), k=2, batch=0)
+    assert (tmp_path / "codes.npy").stat().st_mtime_ns == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.npy", "queries.npy"]
 
 
 def test_ranges_cover_everything_once():
@@ -49,15 +51,3 @@ def test_ranges_cover_everything_once():
         ranges = shard_ranges(n, shards)
         assert [row for start, stop in ranges for row in range(start, stop)] == list(range(n))
         assert len(ranges) <= max(1, shards)
-
-
-def test_progress_counts_all_queries_and_no_query_gives_nothing(tmp_path):
-    queries, codes = crowded()
-    seen = []
-    search_in_shards(
-        queries, codes, k=1, index=MatrixIndex(codes), shards=4, folder=tmp_path, progress=lambda *at: seen.append(at)
-    )
-    assert seen[-1] == (len(queries), len(queries))
-    assert seen == sorted(seen)
-    empty = search_in_shards(queries[:0], codes, k=2, index=MatrixIndex(codes), folder=tmp_path)
-    assert empty.codes.shape == (0, 2)
