@@ -7,8 +7,12 @@ class CandidateRun(models.Model):
     """One proposal of pairs: encoder, threshold, cap, and what came of it. An import of pairs is a run too."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="candidate_runs")
-    origin = models.CharField(max_length=20, default="encoder", help_text="encoder, import or sample")
+    origin = models.CharField(max_length=20, default="encoder", help_text="encoder, clicked, import or sample")
     name = models.CharField(max_length=200, blank=True, help_text="Name of an import or sample, else empty.")
+    retriever = models.CharField(
+        max_length=12, default="dense", help_text="dense, bm25, hybrid_sum, hybrid_rank or clicked"
+    )
+    top_k = models.PositiveIntegerField(default=1, help_text="Codes wanted per query; the paper takes 1.")
     policy = models.CharField(max_length=12, default="default", help_text="default, cascade or first_come")
     encoder = models.CharField(max_length=300, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
@@ -16,13 +20,16 @@ class CandidateRun(models.Model):
     threshold = models.FloatField(default=0.5)
     cap = models.PositiveIntegerField(default=10)
     text_view = models.CharField(max_length=40, default="full")
-    params = models.JSONField(default=dict)
+    params = models.JSONField(default=dict, help_text="The rest of what is needed to repeat and to judge the run.")
     n_queries = models.PositiveIntegerField(default=0)
     n_codes = models.PositiveIntegerField(default=0)
-    n_kept = models.PositiveIntegerField(default=0)
-    n_below_threshold = models.PositiveIntegerField(default=0)
-    n_over_cap = models.PositiveIntegerField(default=0)
-    histogram = models.JSONField(default=dict, help_text="Best cosines: {'edges': [...], 'counts': [...]}.")
+    n_kept = models.PositiveIntegerField(default=0, help_text="Pairs: at most top_k per query.")
+    n_below_threshold = models.PositiveIntegerField(default=0, help_text="Queries whose best code is below it.")
+    n_over_cap = models.PositiveIntegerField(default=0, help_text="Queries whose codes were all used up by others.")
+    n_not_searched = models.PositiveIntegerField(default=0, help_text="Queries for which there was nothing to score.")
+    histogram = models.JSONField(
+        default=dict, help_text="Best score of every query: {'edges': [...], 'counts': [...]}."
+    )
     code_frequency = models.JSONField(
         default=dict, help_text="How often a code was used -> number of codes used that often."
     )
@@ -43,6 +50,16 @@ class CandidateRun(models.Model):
     def __str__(self) -> str:
         return f"candidate run {self.pk} ({self.name or self.encoder or self.origin})"
 
+    @property
+    def is_searched(self) -> bool:
+        """Whether a search or clicks proposed the pairs, so that thresholds and outcomes mean something."""
+        return self.origin in {"encoder", "clicked"}
+
+    @property
+    def n_queries_kept(self) -> int:
+        """Queries with at least one pair: the rest of the funnel."""
+        return self.n_queries - self.n_below_threshold - self.n_over_cap - self.n_not_searched
+
 
 class Pair(models.Model):
     """A query with one code, to be judged as shown in `text_view`."""
@@ -58,7 +75,7 @@ class Pair(models.Model):
 
 
 class Outcome(models.TextChoices):
-    """What became of a query in a candidate run."""
+    """What became of a match in a candidate run."""
 
     KEPT = "kept", "Kept"
     BELOW = "below", "Below the threshold"
@@ -66,18 +83,27 @@ class Outcome(models.TextChoices):
 
 
 class BestMatch(models.Model):
-    """The best code of one query in one candidate run, and whether it became a candidate."""
+    """One of the best codes of a query in a candidate run, and whether it became a candidate.
+
+    A query has min(top_k, codes) slots: first its kept codes by rank, then those that were not kept. So the row in
+    slot 1 says what became of the query itself.
+    """
 
     run = models.ForeignKey(CandidateRun, on_delete=models.CASCADE, related_name="best_matches")
     query = models.ForeignKey("curation.Query", on_delete=models.CASCADE, related_name="best_matches")
     code = models.ForeignKey("curation.Code", on_delete=models.CASCADE, related_name="best_matches")
+    slot = models.PositiveIntegerField(default=1)
+    rank = models.PositiveIntegerField(default=1, help_text="Place among the codes of the query: 1 is the best.")
     score = models.FloatField()
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
 
     class Meta:
         verbose_name_plural = "best matches"
-        constraints = [models.UniqueConstraint(fields=["run", "query"], name="best_match_once_per_run")]
-        indexes = [models.Index(fields=["run", "outcome", "-score", "-id"], name="best_match_browse")]
+        constraints = [models.UniqueConstraint(fields=["run", "query", "slot"], name="best_match_slot_once_per_run")]
+        indexes = [
+            models.Index(fields=["run", "outcome", "-score", "-id"], name="best_match_browse"),
+            models.Index(fields=["run", "slot", "outcome", "-score", "-id"], name="best_match_by_slot"),
+        ]
 
 
 class Candidate(models.Model):
@@ -86,7 +112,7 @@ class Candidate(models.Model):
     run = models.ForeignKey(CandidateRun, on_delete=models.CASCADE, related_name="candidates")
     pair = models.ForeignKey(Pair, on_delete=models.CASCADE, related_name="candidates")
     score = models.FloatField(null=True, blank=True)
-    rank = models.PositiveIntegerField(default=1)
+    rank = models.PositiveIntegerField(default=1, help_text="Place among the query's codes before any cap.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "pair"], name="candidate_once_per_run")]
