@@ -90,7 +90,10 @@ class Item(models.Model):
             ),
             models.CheckConstraint(condition=Q(done__lte=F("target")), name="item_done_within_target"),
         ]
-        indexes = [models.Index(fields=["batch", "id"], name="item_of_batch")]
+        indexes = [
+            models.Index(fields=["batch", "id"], name="item_of_batch"),
+            models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="item_gold"),
+        ]
 
 
 class SlotState(models.IntegerChoices):
