@@ -4,6 +4,7 @@ The paper reports F1 67.65 and accuracy 82.40 on 250 queries without saying whic
 is to reject, so our primary F1 takes *no intent* as positive; the F1 of the other class always stands beside it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,28 @@ _LABELS = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "fals
 
 @dataclass(frozen=True)
 class LabelledQuery:
-    """A query and what people said of it."""
+    """A query and what people said of it; of a sample also its stratum and its id."""
 
     query: str
     has_intent: bool
+    stratum: str = ""
+    key: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A labelled query and whether it was rejected: by the rules in `hits`, or by whatever else is measured."""
+
+    labelled: LabelledQuery
+    is_rejected: bool
+    hits: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> str:
+        """Which cell of the confusion it counts in: tp, fp, fn or tn, with no intent as positive."""
+        if self.is_rejected:
+            return "fp" if self.labelled.has_intent else "tp"
+        return "tn" if self.labelled.has_intent else "fn"
 
 
 @dataclass(frozen=True)
@@ -64,13 +83,16 @@ def _f1(hits: int, errors: int) -> float:
 
 @dataclass
 class RuleScore:
-    """One rule on the labelled queries. `only` counts good queries that no other rule would have rejected."""
+    """One rule on the labelled queries. `only` counts good queries that no other rule would have rejected, `only_bad`
+    those without intent; without the rule, F1 (no intent as positive) would be `f1_without`."""
 
     rule: str
     category: str
     hits: int = 0
     cost: int = 0
     only: int = 0
+    only_bad: int = 0
+    f1_without: float = 0.0
 
     @property
     def precision(self) -> float:
@@ -84,6 +106,7 @@ class RuleQuality:
 
     confusion: Confusion
     rules: list[RuleScore]
+    outcomes: list[Outcome] = field(default_factory=list)
     wrongly_rejected: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     wrongly_kept: list[str] = field(default_factory=list)
 
@@ -100,7 +123,8 @@ class RuleQuality:
             "confusion": {"tp": found.tp, "fp": found.fp, "fn": found.fn, "tn": found.tn, "positive": "no intent"},
             "rules": [
                 {"rule": score.rule, "category": score.category, "hits": score.hits, "cost": score.cost,
-                 "only": score.only, "precision": score.precision}
+                 "only": score.only, "only_bad": score.only_bad, "precision": score.precision,
+                 "f1_without": score.f1_without, "f1_change": score.f1_without - found.f1_no_intent}
                 for score in self.rules
             ],
             "wrongly_rejected": [{"query": query, "rules": list(hits)} for query, hits in self.wrongly_rejected],
@@ -113,26 +137,51 @@ def measure_rules(
     profile: RuleProfile, queries: Iterable[LabelledQuery], *, language: str = "python", examples: int = 20
 ) -> RuleQuality:
     """Judges every labelled query and counts; at most `examples` errors of each kind are kept."""
-    cells = {(said, judged): 0 for said in (True, False) for judged in (True, False)}
+    outcomes = judge_labelled(profile, queries, language=language)
+    quality = RuleQuality(confusion_of(outcomes), [], outcomes)
     scores: dict[str, RuleScore] = {}
-    quality = RuleQuality(Confusion(0, 0, 0, 0), [])
-    for labelled in queries:
-        verdict = profile.judge(labelled.query, language=language)
-        cells[labelled.has_intent, verdict.has_intent] += 1
-        for rule in verdict.hits:
-            score = scores.setdefault(rule, RuleScore(rule, profile.category_of(rule)))
-            score.hits += 1
-            score.cost += labelled.has_intent
-            score.only += labelled.has_intent and len(verdict.hits) == 1
-        if labelled.has_intent and not verdict.has_intent and len(quality.wrongly_rejected) < examples:
-            quality.wrongly_rejected.append((labelled.query, verdict.hits))
-        elif verdict.has_intent and not labelled.has_intent and len(quality.wrongly_kept) < examples:
+    for outcome in outcomes:
+        _count_hits(outcome, scores, profile)
+        labelled = outcome.labelled
+        if outcome.cell == "fp" and len(quality.wrongly_rejected) < examples:
+            quality.wrongly_rejected.append((labelled.query, outcome.hits))
+        elif outcome.cell == "fn" and len(quality.wrongly_kept) < examples:
             quality.wrongly_kept.append(labelled.query)
-    quality.confusion = Confusion(
-        tp=cells[False, False], fp=cells[True, False], fn=cells[False, True], tn=cells[True, True]
-    )
+    for score in scores.values():
+        score.f1_without = _without(quality.confusion, score).f1_no_intent
     quality.rules = sorted(scores.values(), key=lambda score: (-score.hits, score.rule))
     return quality
+
+
+def judge_labelled(
+    profile: RuleProfile, queries: Iterable[LabelledQuery], *, language: str = "python"
+) -> list[Outcome]:
+    """What the rules say of every labelled query."""
+    verdicts = ((labelled, profile.judge(labelled.query, language=language)) for labelled in queries)
+    return [Outcome(labelled, not verdict.has_intent, verdict.hits) for labelled, verdict in verdicts]
+
+
+def confusion_of(outcomes: Iterable[Outcome]) -> Confusion:
+    """The four counts."""
+    cells = Counter(outcome.cell for outcome in outcomes)
+    return Confusion(tp=cells["tp"], fp=cells["fp"], fn=cells["fn"], tn=cells["tn"])
+
+
+def _count_hits(outcome: Outcome, scores: dict[str, RuleScore], profile: RuleProfile) -> None:
+    is_good, is_alone = outcome.labelled.has_intent, len(outcome.hits) == 1
+    for rule in outcome.hits:
+        score = scores.setdefault(rule, RuleScore(rule, profile.category_of(rule)))
+        score.hits += 1
+        score.cost += is_good
+        score.only += is_good and is_alone
+        score.only_bad += is_alone and not is_good
+
+
+def _without(found: Confusion, score: RuleScore) -> Confusion:
+    """The confusion if the rule were not there: what it alone rejects is kept."""
+    return Confusion(
+        tp=found.tp - score.only_bad, fp=found.fp - score.only, fn=found.fn + score.only_bad, tn=found.tn + score.only
+    )
 
 
 def read_labelled(path: Path, *, name: str = "") -> list[LabelledQuery]:
