@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('annotation', '0004_plans_and_pools'),
-        ('core', '0002_shards'),
+        ('core', '0001_initial'),
         ('curation', '0002_privacy_decisions'),
     ]
 
