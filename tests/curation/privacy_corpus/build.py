@@ -7,6 +7,7 @@ for drama), seeded chance elsewhere.
 """
 
 import csv
+import itertools
 import random
 import string
 from collections.abc import Callable
@@ -104,7 +105,7 @@ def card(rng: random.Random, half: str) -> str:
         return number
     mark = rng.choice([" ", "-"])
     cuts = [0, 4, 10, 15] if length == 15 else [0, 4, 8, 12, 16]
-    return mark.join(number[a:b] for a, b in zip(cuts, cuts[1:], strict=False))
+    return mark.join(number[a:b] for a, b in itertools.pairwise(cuts))
 
 
 def iban(rng: random.Random, half: str) -> str:
