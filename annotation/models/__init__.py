@@ -5,9 +5,10 @@ from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
 from annotation.models.pools import Pool, PoolEntry
 from annotation.models.queue import Batch, Comment, Guideline, Item, LateSubmission, Purpose, Skip, Slot, SlotState
 from annotation.models.releases import ImportedLabel, Release, ReleaseFile, ReleaseState
-from annotation.models.votes import CannotJudge, Intent, RaterKind, Reason, Vote, VoteRevision
+from annotation.models.votes import NO_INTENT_REASONS, CannotJudge, Intent, RaterKind, Reason, Vote, VoteRevision
 
 __all__ = [
+    "NO_INTENT_REASONS",
     "Batch",
     "BatchPlan",
     "CannotJudge",

@@ -40,6 +40,16 @@ class Reason(models.TextChoices):
     OTHER = "other", "Other"
 
 
+NO_INTENT_REASONS = (
+    Reason.DEBUGGING,
+    Reason.CONCEPTUAL,
+    Reason.TOOLS,
+    Reason.KNOWLEDGE,
+    Reason.VAGUE,
+    Reason.OTHER,
+)
+
+
 class Vote(models.Model):
     """Both steps of one person's judgement. `answer` is NULL unless intent is yes and the code could be judged.
 

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotation.models import (
+    NO_INTENT_REASONS,
     Comment,
     Guideline,
     Intent,
@@ -36,14 +37,6 @@ from core.models import Project, User
 
 MAX_SECONDS = 3600.0  # a pair left open over lunch is no hour and a half of work
 ANSWER_REASONS = frozenset({Reason.FULL, Reason.EXCEEDS, Reason.CATEGORY, Reason.HALF, Reason.SLIGHT, Reason.OTHER})
-NO_INTENT_REASONS = (
-    Reason.DEBUGGING,
-    Reason.CONCEPTUAL,
-    Reason.TOOLS,
-    Reason.KNOWLEDGE,
-    Reason.VAGUE,
-    Reason.OTHER,
-)
 
 
 class LateVoteError(QuarryError):

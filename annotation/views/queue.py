@@ -14,12 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.api.queue import ACTS
-from annotation.models import Guideline, Slot, Vote
+from annotation.models import NO_INTENT_REASONS, Guideline, Slot, Vote
 from annotation.selectors import queue
 from annotation.services import leases, votes
 from annotation.services.batches import MAX_OVERLAP, open_batch
 from annotation.services.guidelines import MAX_CHARS, current_guideline, publish_guideline
-from annotation.services.votes import NO_INTENT_REASONS, Judgement
+from annotation.services.votes import Judgement
 from core.access import person_of, project_for, roles_in
 from core.errors import BadInputError, NotFoundError, QuarryError
 from core.models import Project, Role, User

@@ -2,7 +2,15 @@
 
 from curation.selectors.candidates import candidate_runs, pairs_to_open
 from curation.selectors.code import code_base, code_counts, proposable_codes
-from curation.selectors.queries import current_rule_set, judgeable_queries, proposable_queries, rule_counts, shown_text
+from curation.selectors.queries import (
+    current_rule_set,
+    judgeable_queries,
+    proposable_queries,
+    rule_counts,
+    rule_sets,
+    shown_text,
+)
+from curation.services.rule_sets import profile_of
 
 __all__ = [
     "candidate_runs",
@@ -11,8 +19,10 @@ __all__ = [
     "current_rule_set",
     "judgeable_queries",
     "pairs_to_open",
+    "profile_of",
     "proposable_codes",
     "proposable_queries",
     "rule_counts",
+    "rule_sets",
     "shown_text",
 ]
