@@ -10,7 +10,8 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.models import Batch, Comment, Item, Skip, Slot, SlotState, Vote
+from annotation.models import Batch, Comment, Item, Purpose, Skip, Slot, SlotState, Vote
+from annotation.selectors.gold import gold_to_come
 from core.models import Project, User
 from core.rendering import highlighted
 from curation.models import Code
@@ -106,11 +107,14 @@ class Progress:
 def progress_of(project: Project, person: User) -> Progress:
     """ "mine 46, left 154"."""
     mine = Vote.objects.filter(project=project, person=person, retracted_at__isnull=True).count()
-    return Progress(mine=mine, left=_open_to(project, person).count())
+    live = _open_to(project, person)
+    return Progress(mine=mine, left=live.count() + gold_to_come(project, person, live))
 
 
 def _unfinished(project: Project) -> QuerySet[Item]:
-    return Item.objects.filter(project=project, done__lt=F("target"), is_set_aside=False, batch__is_closed=False)
+    """Items that want votes. Gold wants none of its own accord: it comes with the live ones."""
+    wanting = Item.objects.filter(project=project, done__lt=F("target"), is_set_aside=False, batch__is_closed=False)
+    return wanting.exclude(purpose=Purpose.GOLD)
 
 
 def _open_to(project: Project, person: User) -> QuerySet[Item]:
@@ -171,25 +175,31 @@ def comments_for(item: Item, person: User, *, is_curator: bool) -> QuerySet[Comm
 
 # --- the curator's view -------------------------------------------------------------------------------
 def batches_of(project: Project) -> QuerySet[Batch]:
-    """Batches, newest first, with n_items, n_finished, n_aside, n_votes and n_wanted."""
-    is_finished = Q(items__done__gte=F("items__target"))
+    """Batches, newest first, with n_items, n_finished, n_aside, n_votes and n_wanted; gold counts in none of them."""
+    wanted = ~Q(items__purpose=Purpose.GOLD)
     return (
         Batch.objects.filter(project=project)
         .annotate(
-            n_items=Count("items"),
-            n_finished=Count("items", filter=is_finished),
-            n_aside=Count("items", filter=Q(items__is_set_aside=True)),
-            n_votes=Sum("items__done", default=0),
-            n_wanted=Sum("items__target", default=0),
+            n_items=Count("items", filter=wanted),
+            n_finished=Count("items", filter=wanted & Q(items__done__gte=F("items__target"))),
+            n_aside=Count("items", filter=wanted & Q(items__is_set_aside=True)),
+            n_votes=Sum("items__done", filter=wanted, default=0),
+            n_wanted=Sum("items__target", filter=wanted, default=0),
         )
         .order_by("-id")
     )
 
 
 def items_of(batch: Batch, show: str = "") -> QuerySet[Item]:
-    """Items of a batch with what the table shows. show: all, `open`, `finished`, `extra`, `aside` or `flagged`."""
+    """Items of a batch with what the table shows.
+
+    show: all but gold, `open`, `finished`, `extra`, `aside`, `flagged`, `gold`, or `stratum:...` of a plan.
+    """
     flagged = Comment.objects.filter(item=OuterRef("pk"), is_flag=True)
     items = batch.items.select_related("query", "pair__code").annotate(is_flagged=Exists(flagged))
+    items = items.filter(purpose=Purpose.GOLD) if show == "gold" else items.exclude(purpose=Purpose.GOLD)
+    if show.startswith("stratum:"):
+        return items.filter(stratum=show.removeprefix("stratum:"))
     wanted = {
         "open": Q(done__lt=F("target"), is_set_aside=False),
         "finished": Q(done__gte=F("target")),

@@ -77,6 +77,41 @@ def rater_patterns(project: Project, *, is_pilot: bool = False) -> list[RaterPat
     ]
 
 
+def unanimous_pairs(project: Project, *, min_votes: int = 3) -> list[tuple[int, int, str, int | None]]:
+    """(pair id, query id, intent, answer) of live pairs that at least `min_votes` people judged all alike.
+
+    Pilot batches count as well; anybody who could not judge makes a pair unclear. In the order of content hashes.
+    """
+    standing = Vote.objects.filter(
+        project=project,
+        retracted_at=None,
+        item__purpose=Purpose.LIVE,
+        item__is_set_aside=False,
+        item__query__quarantine_reason="",
+        item__pair__code__quarantine_reason="",
+    )
+    rows = (
+        standing.values("item__pair_id", "item__query_id")
+        .annotate(
+            n=Count("id"),
+            yes=Count("id", filter=Q(intent="yes")),
+            no=Count("id", filter=Q(intent="no")),
+            one=Count("id", filter=Q(answer=1)),
+            zero=Count("id", filter=Q(answer=0)),
+        )
+        .filter(Q(no=F("n")) | Q(one=F("n")) | Q(zero=F("n")), n__gte=min_votes)
+        .order_by("item__query__content_hash", "item__pair__code__content_hash")
+    )
+    return [
+        (row["item__pair_id"], row["item__query_id"], "yes" if row["yes"] else "no", _answer(row["one"], row["zero"]))
+        for row in rows
+    ]
+
+
+def _answer(one: int, zero: int) -> int | None:
+    return 1 if one else 0 if zero else None
+
+
 def counted_votes(project: Project) -> QuerySet[Vote]:
     """Votes that releases count: live, not retracted, no pilot, nothing quarantined."""
     return Vote.objects.filter(

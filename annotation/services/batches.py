@@ -1,7 +1,9 @@
 """Batches: opening pairs for annotation, pausing, closing."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from django.db import IntegrityError, connection
 from django.db.models import F, Q, QuerySet
@@ -14,8 +16,19 @@ from core.models import Project, User
 from curation.models import Pair
 
 OPEN_PAIRS_AT_ONCE = 500
+SLOTS_OF_ITEMS_AT_ONCE = 200
 MAX_OVERLAP = 9
 LOOK_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A pair to open, and why a plan chose it."""
+
+    pair: int  # ids
+    query: int
+    stratum: str = ""
+    purpose: str = Purpose.LIVE
 
 
 def open_batch(
@@ -37,21 +50,22 @@ def open_batch(
     """
     overlap = project.overlap if overlap is None else overlap
     max_extra = project.max_extra_votes if max_extra is None else max_extra
-    _check_numbers(overlap, max_extra, limit)
+    check_numbers(overlap, max_extra, limit)
     wanted = _openable(project, _ids(pairs), limit)
     first = next(wanted, None)
     if first is None:
         raise BadInputError(
             problem="There is no pair left to open: every proposed pair is in a batch already, or none is proposed yet."
         )
-    batch = _new_batch(project, name, overlap, max_extra, is_pilot)
+    batch = new_batch(project, name, overlap, max_extra, is_pilot)
     run_in_chunks(
         itertools.chain([first], wanted), lambda chunk: _open_chunk(batch, chunk), max_rows=OPEN_PAIRS_AT_ONCE
     )
     return batch
 
 
-def _check_numbers(overlap: int, max_extra: int, limit: int | None) -> None:
+def check_numbers(overlap: int, max_extra: int, limit: int | None = None) -> None:
+    """Raises BadInputError for a number that is out of range."""
     if not 1 <= overlap <= MAX_OVERLAP:
         raise BadInputError(problem=f"The overlap is a number from 1 to {MAX_OVERLAP}, not {overlap}.")
     if not 0 <= max_extra <= MAX_OVERLAP:
@@ -88,12 +102,20 @@ def _may_be_opened(project: Project) -> QuerySet[Pair]:
     )
 
 
-def _new_batch(project: Project, name: str, overlap: int, max_extra: int, is_pilot: bool) -> Batch:
+def new_batch(
+    project: Project, name: str, overlap: int, max_extra: int, is_pilot: bool, *, gold_share: float = 0
+) -> Batch:
+    """A batch without pairs; an empty name becomes "Batch N". Raises ConflictError for a name in use."""
     name = " ".join(name.split())[:100] or _next_name(project)
     try:
         with write_transaction():
             return Batch.objects.create(
-                project=project, name=name, overlap=overlap, max_extra_votes=max_extra, is_pilot=is_pilot
+                project=project,
+                name=name,
+                overlap=overlap,
+                max_extra_votes=max_extra,
+                is_pilot=is_pilot,
+                gold_share=gold_share,
             )
     except IntegrityError as error:
         raise ConflictError(problem=f"The project already has a batch called {name}; choose another name.") from error
@@ -114,6 +136,60 @@ def _open_chunk(batch: Batch, pairs: list[tuple[int, int]]) -> None:
     )
     if items:
         _make_slots(batch, items[0].pk, items[-1].pk)
+
+
+def fill_batch(batch: Batch, live: Sequence[Opening], *, gold: Sequence[Opening] = (), seed: int = 0) -> list[Item]:
+    """Opens pairs in a new batch, in the order given; returns the gold items.
+
+    Pairs come up in the order of their slots, and gold has none before somebody gets it. The items are made in an
+    order of chance, gold among them, so that an item's number, which annotators can see, says nothing.
+    """
+    openings = [*live, *gold]
+    random.Random(seed).shuffle(openings)
+    made: dict[tuple[int, str], Item] = {}
+
+    def make_items(chunk: list[Opening]) -> None:
+        items = Item.objects.bulk_create([_item(batch, opening) for opening in _still_closed(chunk)])
+        made.update({(item.pair_id or 0, item.purpose): item for item in items})
+
+    run_in_chunks(openings, make_items, max_rows=OPEN_PAIRS_AT_ONCE)
+    in_order = [item.pk for opening in live if (item := made.get((opening.pair, opening.purpose)))]
+    run_in_chunks(in_order, lambda chunk: _make_slots_in_order(batch, chunk), max_rows=SLOTS_OF_ITEMS_AT_ONCE)
+    return [made[opening.pair, opening.purpose] for opening in gold]
+
+
+def _still_closed(openings: list[Opening]) -> list[Opening]:
+    """Without the live ones that another curator has opened a moment ago."""
+    ids = [opening.pair for opening in openings]
+    taken = set(Item.objects.filter(pair__in=ids, purpose=Purpose.LIVE).values_list("pair", flat=True))
+    return [opening for opening in openings if opening.purpose != Purpose.LIVE or opening.pair not in taken]
+
+
+def _item(batch: Batch, opening: Opening) -> Item:
+    return Item(
+        project_id=batch.project_id,
+        batch=batch,
+        pair_id=opening.pair,
+        query_id=opening.query,
+        purpose=opening.purpose,
+        stratum=opening.stratum,
+        target=batch.overlap if opening.purpose == Purpose.LIVE else 0,
+    )
+
+
+def _make_slots_in_order(batch: Batch, items: list[int]) -> None:
+    """Slots of these items, in this order: slots are handed out by their number."""
+    numbers = " UNION ALL ".join(f"SELECT {number} AS number" for number in range(batch.overlap))
+    places = ", ".join(f"({int(item)}, {place})" for place, item in enumerate(items))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH place(item_id, at) AS (VALUES {places}) "
+            "INSERT INTO annotation_slot (item_id, project_id, batch_id, pair_id, number, priority, is_open, state)"
+            " SELECT i.id, i.project_id, i.batch_id, i.pair_id, n.number, i.priority, %s, 0"
+            " FROM place JOIN annotation_item i ON i.id = place.item_id"
+            f" CROSS JOIN ({numbers}) n ORDER BY place.at, n.number",
+            [True],
+        )
 
 
 def _make_slots(batch: Batch, first: int, last: int) -> None:

@@ -16,7 +16,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from annotation.models import Batch, Slot, SlotState, Vote
+from annotation.models import Batch, Purpose, Slot, SlotState, Vote
+from annotation.services import gold
 from core.db import retry_when_busy, write_transaction
 from core.models import Project, User
 
@@ -116,7 +117,15 @@ def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot
     slot_id = _claim(project, person, lane)
     if slot_id is None and free_expired_leases(project=project):
         slot_id = _claim(project, person, lane)
-    return _with_lease_length(slot_id) if slot_id is not None else None
+    return _gold_or(_with_lease_length(slot_id), person) if slot_id is not None else None
+
+
+def _gold_or(slot: Slot, person: User) -> Slot:
+    """The slot claimed just now, or one of a gold item in its stead where it is the person's turn to get one."""
+    if not slot.batch.gold_share or slot.item.purpose == Purpose.GOLD:
+        return slot
+    item = gold.take_turn(slot.batch, person)
+    return slots_to_show().get(pk=gold.swap_for_gold(slot, item).pk) if item else slot
 
 
 def _held(project: Project, person: User) -> QuerySet[Slot]:

@@ -1,0 +1,77 @@
+"""Reads of gold: what a person may still expect, and how each person did on it."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+
+from django.db.models import QuerySet
+
+from annotation.models import Batch, Intent, Item, Purpose, Slot, SlotState, Vote
+from core.models import Project, User
+
+PER_CENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class GoldResult:
+    """How a person did on gold: `right` agrees in intent and, where it applies, in the answer."""
+
+    person: User
+    seen: int
+    right: int
+    wrong: int
+    unclear: int
+
+    @property
+    def share(self) -> float | None:
+        """Right among those that the person judged."""
+        judged = self.right + self.wrong
+        return self.right / judged if judged else None
+
+
+def gold_results(project: Project, batch: Batch | None = None) -> list[GoldResult]:
+    """Results of everybody who got gold, of one batch or of all, by username. They follow corrections and undo."""
+    votes = Vote.objects.filter(project=project, item__purpose=Purpose.GOLD, retracted_at__isnull=True)
+    if batch is not None:
+        votes = votes.filter(item__batch=batch)
+    counted: dict[int, Counter[str]] = {}
+    for vote in votes.select_related("item__gold"):
+        counted.setdefault(vote.person_id, Counter())[_outcome(vote)] += 1
+    people = User.objects.filter(pk__in=counted).order_by("username")
+    return [
+        GoldResult(
+            person=person,
+            seen=counted[person.pk].total(),
+            right=counted[person.pk]["right"],
+            wrong=counted[person.pk]["wrong"],
+            unclear=counted[person.pk]["unclear"],
+        )
+        for person in people
+    ]
+
+
+def _outcome(vote: Vote) -> str:
+    if vote.intent == Intent.UNCLEAR or vote.code_unclear:
+        return "unclear"
+    known = vote.item.gold
+    return "right" if (vote.intent, vote.answer) == (known.intent, known.answer) else "wrong"
+
+
+def gold_to_come(project: Project, person: User, live: QuerySet[Item]) -> int:
+    """How many gold pairs the person may expect beside the live items still open to them (`live`).
+
+    The number falls by one with each gold vote and never otherwise, so that "left" counts down evenly and does not
+    give gold away.
+    """
+    to_come = 0
+    for batch in project.batches.filter(gold_share__gt=0, is_closed=False, is_paused=False):
+        left = live.filter(batch=batch).count()
+        if not left:
+            continue
+        done = Slot.objects.filter(batch=batch, person=person, state=SlotState.DONE)
+        seen = done.filter(item__purpose=Purpose.GOLD).count()
+        judged = done.count() - seen
+        share = Fraction(round(batch.gold_share * PER_CENT), PER_CENT)
+        to_come += max(0, math.ceil((judged + left) * share / (1 - share)) - seen)
+    return to_come
