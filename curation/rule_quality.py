@@ -12,7 +12,7 @@ from typing import Any
 
 from core.text import normalise_query
 from curation.intent import RuleProfile
-from curation.readers import BadRow, EmptyLogError, LogFileError, read_table
+from curation.reading import BadRow, EmptyLogError, LogFileError, read_table
 
 PAPER_F1, PAPER_ACCURACY, PAPER_QUERIES = 67.65, 82.40, 250
 MAX_LABELLED_ROWS = 100_000

@@ -20,7 +20,7 @@ from annotation.services.releases import start_freeze_release
 from core.errors import BadInputError
 from core.models import Project
 from core.services.projects import create_project
-from curation.readers import LogFormat, LogShape
+from curation.reading import LogFormat, LogShape
 from curation.services.logs import start_ingest_log, store_log_file
 from demo.walk import Walk, filter_queries, free_slug, propose, read_code
 from modeling.ml_process import run_module

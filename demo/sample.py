@@ -15,7 +15,7 @@ from core.models import Job, Project, User
 from core.services.projects import create_project
 from core.text import query_hash
 from curation.models import Candidate, CandidateRun, Code, CodeOccurrence, LogImport, Pair, Query
-from curation.readers import LogShape
+from curation.reading import LogShape
 from curation.selectors import current_rule_set
 from curation.services.candidates import start_propose_pairs
 from curation.services.code import start_ingest_code

@@ -18,6 +18,7 @@ from curation.reading.errors import (
 )
 from curation.reading.lines import BYTE_ORDER_MARK, Lines, text_lines
 from curation.reading.packing import SUFFIXES, opened
+from curation.reading.parquet import MAGIC, parquet_head
 from curation.reading.rows import BadRow, whole_count
 from curation.reading.shapes import TABLES, Limits, LogFormat, LogShape
 from curation.reading.tables import Dialect, dialect_of, plain_records
@@ -83,6 +84,8 @@ def file_head(path: Path, limits: Limits, name: str, *, member: str = "") -> byt
             raise BinaryLogError(name=name, what=what)
     if head[257:262] == b"ustar":
         raise BinaryLogError(name=name, what="a tar archive (unpack it first)")
+    if head.startswith(MAGIC):
+        return head
     undecodable = head.decode("utf-8", "replace").count("�")
     if (len(_CONTROL.findall(head)) + undecodable) / len(head) > _BINARY_SHARE:
         raise BinaryLogError(name=name, what="a binary file")
@@ -157,6 +160,8 @@ def inspect_log(path: Path, shape: LogShape, *, limits: Limits | None = None, na
     limits, name = limits or Limits(), name or path.name
     head = file_head(path, limits, name, member=shape.member)
     format = shape.format
+    if head.startswith(MAGIC) or format is LogFormat.PARQUET:
+        return _settle_parquet(path, shape, head, limits, name)
     if format is LogFormat.AUTO:
         format = guess_format(head, shape.member or name, column=shape.column)
     shape = replace(shape, format=format)
@@ -166,6 +171,18 @@ def inspect_log(path: Path, shape: LogShape, *, limits: Limits | None = None, na
     if format in TABLES:
         return _settle_table(shape, head, limits, name)
     return _settle_json(shape, head, name)
+
+
+def _settle_parquet(path: Path, shape: LogShape, head: bytes, limits: Limits, name: str) -> LogShape:
+    if not head.startswith(MAGIC):
+        raise LogFileError(name=name, problem="this is no Parquet file: it does not begin with PAR1.")
+    found = parquet_head(path, limits, name, member=shape.member)
+    if not found.n_rows:
+        raise EmptyLogError(name=name)
+    shape = replace(shape, format=LogFormat.PARQUET, names=found.names)
+    sample = Sample(found.names, found.rows)
+    shape = _with_columns(shape, sample, name)
+    return replace(shape, known=known_shape(shape, sample))
 
 
 def _refuse_columns(shape: LogShape, name: str) -> None:
@@ -248,7 +265,7 @@ def sample_objects(head: bytes, format: LogFormat, n: int = 50) -> list[dict[str
     """The first objects among the rows that the head holds whole."""
     if format is LogFormat.JSON:
         return _array_objects(head.decode("utf-8", "replace").lstrip()[1:], n)
-    found = []
+    found: list[dict[str, Any]] = []
     for line in head.split(b"\n")[:n]:
         try:
             value = json.loads(line)
@@ -260,7 +277,8 @@ def sample_objects(head: bytes, format: LogFormat, n: int = 50) -> list[dict[str
 
 
 def _array_objects(text: str, n: int) -> list[dict[str, Any]]:
-    decoder, place, found = json.JSONDecoder(), 0, []
+    decoder, place = json.JSONDecoder(), 0
+    found: list[dict[str, Any]] = []
     while len(found) < n:
         while place < len(text) and text[place] in " \t\r\n,":
             place += 1

@@ -11,6 +11,7 @@ from curation.reading.guessing import file_head, find_column, guess_format, insp
 from curation.reading.json_rows import array_chunks, json_values
 from curation.reading.lines import Lines, line_chunks, text_lines
 from curation.reading.packing import Place, opened
+from curation.reading.parquet import parquet_chunks, parquet_values
 from curation.reading.rows import BadRow, Chunk, LogColumns, LogRow, Record, Values, clean_query, excerpt, log_columns
 from curation.reading.shapes import TABLES, Limits, LogFormat, LogShape
 from curation.reading.tables import Dialect, dialect_of, open_from, plain_records, table_values
@@ -32,8 +33,22 @@ def chunks(
     A JSON array becomes JSON Lines. The same file, shape and size give the same chunks. Memory is bounded by a few
     times `chunk_bytes`.
     """
-    limits, name = limits or Limits(), name or path.name
+    return _chunks(path, shape, shape.wanted, limits or Limits(), name or path.name, chunk_bytes, place)
+
+
+def _chunks(
+    path: Path,
+    shape: LogShape,
+    wanted: tuple[str, ...],
+    limits: Limits,
+    name: str,
+    chunk_bytes: int,
+    place: Place | None = None,
+) -> Iterator[Chunk]:
     found = False
+    if shape.format is LogFormat.PARQUET:
+        yield from parquet_chunks(path, wanted, limits, chunk_bytes, name, member=shape.member, place=place)
+        return
     with opened(path, limits, name, member=shape.member, place=place) as stream:
         for chunk in _chunks_of(stream, shape, limits, chunk_bytes, name):
             found = True
@@ -61,6 +76,8 @@ def read_values(
     chunk: Chunk, shape: LogShape, wanted: tuple[str, ...], limits: Limits, name: str = "", *, fast: bool = True
 ) -> Values:
     """The wanted columns of a chunk as they stand. `fast=False` reads tables line after line, for comparison."""
+    if shape.format is LogFormat.PARQUET:
+        return parquet_values(chunk)
     lines = text_lines(chunk.data, chunk.first_line, limits)
     if shape.format in (LogFormat.JSONL, LogFormat.JSON):
         return json_values(lines, wanted, limits)
@@ -126,7 +143,7 @@ def read_log(
     shape = inspect_log(path, shape or LogShape(), limits=limits, name=name)
     for chunk in chunks(path, shape, limits=limits, name=name, place=place, chunk_bytes=chunk_bytes):
         columns = read_chunk(chunk, shape, limits=limits, name=name or path.name)
-        yield from merge(_log_rows(columns, limits), columns.bad, key=lambda row: row.line)
+        yield from merge(_log_rows(columns, limits), columns.bad, key=_line)
 
 
 def _log_rows(columns: LogColumns, limits: Limits) -> Iterator[LogRow | BadRow]:
@@ -149,11 +166,16 @@ def read_table(path: Path, columns: list[str], *, name: str = "") -> Iterator[Re
 def _records(
     path: Path, shape: LogShape, wanted: tuple[str, ...], limits: Limits, name: str
 ) -> Iterator[Record | BadRow]:
-    for chunk in chunks(path, shape, limits=limits, name=name, chunk_bytes=2**20):
+    for chunk in _chunks(path, shape, wanted, limits, name, 2**20):
         values = read_values(chunk, shape, wanted, limits, name)
-        rows = zip(values.lines, *(column or [] for column in values.columns), strict=True)
-        records = (Record(line, tuple(row)) for line, *row in rows)
-        yield from merge(records, sorted(values.bad, key=lambda row: row.line), key=lambda row: row.line)
+        nothing = [None] * len(values.lines)
+        rows = zip(values.lines, *(column or nothing for column in values.columns), strict=True)
+        records: Iterator[Record | BadRow] = (Record(line, tuple(row)) for line, *row in rows)
+        yield from merge(records, sorted(values.bad, key=_line), key=_line)
+
+
+def _line(row: LogRow | Record | BadRow) -> int:
+    return row.line
 
 
 def first_rows(

@@ -16,7 +16,6 @@ class LogFormat(StrEnum):
 
 
 TABLES = (LogFormat.CSV, LogFormat.TSV)
-NAMED = (LogFormat.JSONL, LogFormat.JSON, LogFormat.PARQUET)  # every row says its own column names, or the file does
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Limits:
     unpacked_bytes: int = 64 * 2**30
     ratio: int = 200
     ratio_from_bytes: int = 16 * 2**20  # small files may be as regular as they like
+    spooled_bytes: int = 4 * 2**30  # packed Parquet, which has to be laid out in full
     window_bytes: int = 128 * 2**20  # what an unpacker may keep
 
 

@@ -132,14 +132,12 @@ def _block(lines: Lines, start: int, stop: int, dialect: Dialect, limits: Limits
     if lines.has_bad and any(isinstance(text, BadRow) for text in texts):
         return None
     good: list[str] = texts  # type: ignore[assignment]
-    if not dialect.quotes or not any('"' in text for text in good):
-        delimiter = dialect.delimiter
-        return Block(numbers, [text.split(delimiter) for text in good])
+    rows = _one_line_each(good, dialect)
+    if rows is not None:
+        return Block(numbers, rows)
     joined = "\n".join(good) + "\n"
     try:
         rows = list(_strict(joined, dialect))
-        if len(rows) == len(good):
-            return Block(numbers, rows)
         reader = _strict(joined, dialect)
         ends = [reader.line_num for _ in reader]
     except csv.Error:
@@ -150,6 +148,26 @@ def _block(lines: Lines, start: int, stop: int, dialect: Dialect, limits: Limits
         if too_long or end - first > limits.record_lines + 1:
             return None
     return Block([numbers[first] for first in starts], rows)
+
+
+def _one_line_each(texts: list[str], dialect: Dialect) -> list[list[str]] | None:
+    """The rows when each line is one; None when a quote stays open at the end of a line. Most lines need no parser."""
+    delimiter = dialect.delimiter
+    quoted = [place for place, text in enumerate(texts) if '"' in text] if dialect.quotes else []
+    if not quoted:
+        return [text.split(delimiter) for text in texts]
+    try:
+        parsed = list(csv.reader([texts[place] for place in quoted], delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    if len(parsed) != len(quoted):  # as many records as lines: then no line has taken the next one in
+        return None
+    if len(parsed) == len(texts):
+        return parsed
+    rows = [text.split(delimiter) for text in texts]
+    for place, cells in zip(quoted, parsed, strict=True):
+        rows[place] = cells
+    return rows
 
 
 def _strict(text: str, dialect: Dialect) -> Any:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from core.jobs import run_inline
 from core.models import Job
 from curation.models import LogImport, Query
-from curation.readers import LogShape
+from curation.reading import LogShape
 from curation.selectors import current_rule_set
 from curation.services.logs import start_ingest_log, store_log
 from curation.services.rules import start_apply_rules

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from curation.readers import BadRow, LogRow, LogShape, read_log
+from curation.reading import BadRow, LogRow, LogShape, read_log
 
 SAMPLE = Path(settings.BASE_DIR) / "curation" / "sample"
 RESERVED = re.compile(r"@(?:[\w-]+\.)*example\.(?:com|org|net)\b")
