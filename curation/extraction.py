@@ -3,19 +3,38 @@
 `extract_functions(source)` returns every function and method of a module with its exact source (decorators included,
 dedented so that it stands alone), split by the rule of METHODS 4: header (decorators and `def` up to the colon),
 docstring (first string statement, whatever its quotes), body (the rest). Code that does not parse raises
-`UnparsableError`; `split_by_quotes` is the fallback that the released CoSQA scripts use.
+`UnparsableError`: `recover_functions` then reads what stands by itself (Python 2 leaves most of a file sound), and
+`split_by_quotes` splits a single text as the released CoSQA scripts do.
 """
 
 import ast
 import inspect
 import io
 import re
+import textwrap
 import tokenize
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from curation.comments import Comment, RawComment, describing_comments
+
+# What extraction notes of a function beside its text; the filters make reasons of them.
+BROKEN, OVERLOAD, ACCESSOR = "broken", "overload", "accessor"
 
 _DEF = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)
+_BLOCK = re.compile(
+    r"(?P<indent>[ \t]*)(?:(?P<decorator>@)|class\s+(?P<cls>\w+)|(?:async\s+)?def\s+(?P<name>\w+)\s*\()"
+)
+# Strings and comments of source that parses; possessive, so that no text makes it try twice.
+_LEXEME = re.compile(
+    r'''"""(?:[^"\\]++|\\.|"(?!""))*+"""|\'\'\'(?:[^'\\]++|\\.|'(?!\'\'))*+\'\'\''''
+    r"""|"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+'|\#[^\n]*""",
+    re.DOTALL,
+)
+_EMPTY_NAME = re.compile(r"__\w+__$|(?:get|set)(?:_?[A-Z]\w*|_\w+)?$|(?:toString|equals|hashCode|main)$")
 _LONG_STRINGS = tuple(
     kind for name in ("STRING", "FSTRING_MIDDLE") if (kind := getattr(tokenize, name, None)) is not None
 )
@@ -39,16 +58,20 @@ class Function:
     end_line: int
     is_async: bool = False
     is_nested: bool = False
+    language: str = "python"
+    mark: str = ""  # BROKEN, OVERLOAD, ACCESSOR
+    comments: tuple[Comment, ...] = ()  # METHODS 8.2; lines of `text`, from 1
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A single code text, split; `name` is empty where no `def` was found."""
+    """A single code text, split; `name` is empty where no function was found."""
 
     name: str
     header: str
     docstring: str
     body: str
+    comments: tuple[Comment, ...] = ()
 
 
 def decode_source(raw: bytes) -> str:
@@ -68,7 +91,72 @@ def extract_functions(source: str) -> list[Function]:
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     tree = _parse(source)
     lines = source.split("\n")
-    return [_function(node, name, nested, lines) for node, name, nested in _walk(tree)]
+    remarks = _Remarks(source, lines)
+    return [_function(node, name, nested, lines, remarks) for node, name, nested in _walk(tree)]
+
+
+def recover_functions(source: str) -> list[Function]:
+    """The outermost functions and methods of source that does not parse as a whole, each read by itself.
+
+    Blocks are told by their indentation. One that parses alone is as good as any; one that does not (Python 2, or the
+    broken place itself) is split by its quotes and marked BROKEN.
+    """
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [_recovered(name, first, lines[first:last]) for name, first, last in _blocks(lines)]
+
+
+def _blocks(lines: list[str]) -> Iterator[tuple[str, int, int]]:
+    """(qualified name, first line from 0, line behind the last) of the outermost functions, by indentation."""
+    classes: list[tuple[int, str]] = []
+    decorated: tuple[int, int] | None = None  # (line, indentation)
+    line = 0
+    while line < len(lines):
+        match = _BLOCK.match(lines[line])
+        if match is None:
+            decorated = decorated if decorated and lines[line][: decorated[1] + 1].strip() == "" else None
+            line += 1
+            continue
+        indent = len(match["indent"].expandtabs())
+        if match["decorator"]:
+            decorated = decorated if decorated and decorated[1] == indent else (line, indent)
+        else:
+            while classes and classes[-1][0] >= indent:
+                classes.pop()
+        if match["cls"]:
+            classes.append((indent, match["cls"]))
+            decorated = None
+        elif match["name"]:
+            end = _end_of_block(lines, line, indent)
+            first = decorated[0] if decorated and decorated[1] == indent else line
+            yield ".".join([*(name for _, name in classes), match["name"]]), first, end
+            decorated, line = None, end - 1
+        line += 1
+
+
+def _end_of_block(lines: list[str], start: int, indent: int) -> int:
+    """The line behind the last one that is indented deeper than a `def` (closing brackets of its header apart)."""
+    end = start + 1
+    for index in range(start + 1, len(lines)):
+        text = lines[index]
+        if not text.strip():
+            continue
+        if len(text) - len(text.lstrip()) <= indent and not text.lstrip().startswith((")", "]", "#")):
+            break
+        if not text.lstrip().startswith("#") or len(text) - len(text.lstrip()) > indent:
+            end = index + 1
+    return end
+
+
+def _recovered(name: str, first: int, block: list[str]) -> Function:
+    text = textwrap.dedent("\n".join(block)).rstrip()
+    place = {"name": name, "start_line": first + 1, "end_line": first + len(block)}
+    try:
+        return replace(extract_functions(text)[0], **place)
+    except (UnparsableError, IndexError):
+        parts = split_by_quotes(text)
+        return Function(
+            text=text, header=parts.header, docstring=parts.docstring, body=parts.body, mark=BROKEN, **place
+        )
 
 
 def split_code(text: str) -> Parts:
@@ -80,7 +168,7 @@ def split_code(text: str) -> Parts:
     if not found:
         return split_by_quotes(text)
     first = found[0]
-    return Parts(first.name, first.header, first.docstring, first.body)
+    return Parts(first.name, first.header, first.docstring, first.body, first.comments)
 
 
 def split_by_quotes(text: str) -> Parts:
@@ -89,7 +177,7 @@ def split_by_quotes(text: str) -> Parts:
     for quotes in ('"""', "'''"):
         parts = text.split(quotes, 2)
         if len(parts) == 3:
-            return Parts(name, parts[0].rstrip(), inspect.cleandoc(parts[1]).strip(), _without_lead(parts[2]))
+            return Parts(name, parts[0].rstrip(), inspect.cleandoc(parts[1]).strip(), without_lead(parts[2]))
     header, newline, body = text.partition("\n")
     return Parts(name, header.rstrip(), "", body if newline else "")
 
@@ -130,7 +218,57 @@ def _statements(node: ast.AST) -> list[ast.AST]:
     return found
 
 
-def _function(node: _FunctionNode, name: str, nested: bool, lines: list[str]) -> Function:
+class _Remarks:
+    """The comments of a file, found in one pass over its strings and comments."""
+
+    def __init__(self, source: str, lines: list[str]) -> None:
+        self._lines = lines
+        self._found: list[tuple[int, str, bool]] = []  # (line from 1, text, stands alone)
+        if "#" in source:
+            starts = [0, *accumulate(len(line) + 1 for line in lines)]
+            for match in _LEXEME.finditer(source):
+                if match[0][0] == "#":
+                    line = bisect_right(starts, match.start())
+                    self._found.append((line, match[0], not source[starts[line - 1] : match.start()].strip()))
+        self._at = [line for line, _, _ in self._found]
+
+    def inside(self, first: int, after: int, last: int) -> tuple[Comment, ...]:
+        """Describing comments behind line `after` up to `last`, their lines counted from `first`."""
+        low, high = bisect_right(self._at, after), bisect_right(self._at, last)
+        if low == high:
+            return ()
+        raw = [RawComment(at - first + 1, at - first + 1, text, alone) for at, text, alone in self._found[low:high]]
+        return describing_comments(raw, parses_as_code)
+
+
+def parses_as_code(text: str) -> bool:
+    """Whether a text is Python that is more than a name or a string."""
+    try:
+        body = _parse(textwrap.dedent(text)).body
+    except UnparsableError:
+        return False
+    return bool(body) and not all(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Name | ast.Constant) for node in body
+    )
+
+
+def is_empty_name(name: str) -> bool:
+    """Names that say nothing about what is done: dunder names, getters, setters, toString, main (METHODS 8.2, 6)."""
+    return _EMPTY_NAME.match(name) is not None
+
+
+def _mark(node: _FunctionNode) -> str:
+    """OVERLOAD for a typing overload, ACCESSOR for what only sets or deletes a property."""
+    for decorator in node.decorator_list:
+        name = decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
+        if name == "overload":
+            return OVERLOAD
+        if name in {"setter", "getter", "deleter"} and isinstance(decorator, ast.Attribute):
+            return ACCESSOR
+    return ""
+
+
+def _function(node: _FunctionNode, name: str, nested: bool, lines: list[str], remarks: _Remarks) -> Function:
     first = _first_line(node, lines)
     doc = _docstring_node(node)
     piece = _Piece(lines, first, node.end_lineno or first, node.end_col_offset or 0, doc)
@@ -141,11 +279,15 @@ def _function(node: _FunctionNode, name: str, nested: bool, lines: list[str]) ->
         text=piece.text,
         header=piece.text[:colon],
         docstring=inspect.cleandoc(str(doc.value)).strip() if doc else "",
-        body=_without_lead(piece.text[body_from:]),
+        body=without_lead(piece.text[body_from:]),
         start_line=first,
         end_line=node.end_lineno or first,
         is_async=isinstance(node, ast.AsyncFunctionDef),
         is_nested=nested,
+        mark=_mark(node) if node.decorator_list else "",
+        comments=()
+        if is_empty_name(node.name)
+        else remarks.inside(first, piece.line_of(colon), node.end_lineno or first),
     )
 
 
@@ -221,6 +363,10 @@ class _Piece:
         characters = len(_cut(self._source[index], column))
         return self._starts[index] + max(0, characters - self._shift(index))
 
+    def line_of(self, offset: int) -> int:
+        """Line of the file that a place in `text` stands on."""
+        return self._first + bisect_right(self._starts, offset - 1) - 1
+
     def find_colon(self, line: int, column: int) -> int:
         """Place behind the colon that ends the header, searched from a position; comments are skipped."""
         at = self.offset(line, column)
@@ -247,7 +393,7 @@ def _lines_inside_strings(text: str) -> Iterator[int]:
         return  # an indented piece may end oddly for the tokenizer; what was found so far holds
 
 
-def _without_lead(text: str) -> str:
+def without_lead(text: str) -> str:
     """A body without what separates it from the header or docstring: `;`, spaces, the rest of an empty line."""
     line, newline, rest = text.partition("\n")
     if line.strip(" \t;"):

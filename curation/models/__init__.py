@@ -1,18 +1,20 @@
 """Rows of the curation stage: logs and queries, rules and verdicts, code, candidates."""
 
 from curation.models.candidates import BestMatch, Candidate, CandidateRun, Outcome, Pair
-from curation.models.code import Code, CodeOccurrence, CodeSource
+from curation.models.code import Code, CodeOccurrence, CodeSettings, CodeSource
 from curation.models.logs import BadRow, LogImport, Query, QueryClick, QueryCount, QueryUser
 from curation.models.privacy import PrivacyAct, PrivacyDecision, SavedFilter, TextKind
-from curation.models.rules import RuleHit, RuleSet, Verdict
+from curation.models.rules import Adoption, RuleHit, RuleSet, Verdict, VerdictCount
 
 __all__ = [
+    "Adoption",
     "BadRow",
     "BestMatch",
     "Candidate",
     "CandidateRun",
     "Code",
     "CodeOccurrence",
+    "CodeSettings",
     "CodeSource",
     "LogImport",
     "Outcome",
@@ -28,4 +30,5 @@ __all__ = [
     "SavedFilter",
     "TextKind",
     "Verdict",
+    "VerdictCount",
 ]

@@ -7,14 +7,18 @@ class CodeSource(models.Model):
     """Where functions were extracted from, with counts of what was kept and why the rest was not."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="code_sources")
-    kind = models.CharField(max_length=20, help_text="stdlib, package, folder, cosqa or import")
+    kind = models.CharField(max_length=20, help_text="A key of curation.code_sources.KINDS, or import.")
     name = models.CharField(max_length=300)
     version = models.CharField(max_length=100, blank=True, help_text="Commit, package version or file hash.")
     licence = models.CharField(max_length=100, blank=True)
+    remote = models.CharField(max_length=300, blank=True, help_text="Where people can see it; never with credentials.")
     n_functions = models.PositiveIntegerField(default=0, help_text="Functions seen in the source.")
     n_new = models.PositiveIntegerField(default=0, help_text="Distinct codes that the project did not have.")
     counts = models.JSONField(default=dict, help_text="Reason -> number of functions; 'kept' among them.")
-    problems = models.JSONField(default=list, help_text="Files that could not be read: [path, reason].")
+    lengths = models.JSONField(default=list, help_text="[lines, functions of so many lines], in order of lines.")
+    problems = models.JSONField(default=list, help_text="Files not read, or not wholly: [path, reason].")
+    n_problems = models.PositiveIntegerField(default=0, help_text="All of them; the list is cut.")
+    state = models.JSONField(default=dict, help_text="How far a reading has come that is not over; empty when it is.")
     job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -44,6 +48,15 @@ class Code(models.Model):
     )
     filter_reason = models.CharField(max_length=60, blank=True, help_text="Why it is unpaired; empty when paired.")
     quarantine_reason = models.CharField(max_length=60, blank=True)
+    n_lines = models.PositiveIntegerField(default=0)
+    comments = models.JSONField(
+        default=list, help_text="In-line comments (METHODS 8.2): [first line, last line, text]."
+    )
+    n_comments = models.PositiveSmallIntegerField(default=0)
+    near_duplicate_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="near_duplicates"
+    )
+    near_duplicate_score = models.FloatField(null=True, blank=True, help_text="Jaccard similarity to the kept code.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -51,6 +64,7 @@ class Code(models.Model):
         indexes = [
             models.Index(fields=["project", "is_paired", "id"], name="code_browse"),
             models.Index(fields=["project", "quarantine_reason", "id"], name="code_by_quarantine"),
+            models.Index(fields=["project", "language", "id"], name="code_by_language"),
         ]
 
     def __str__(self) -> str:
@@ -77,4 +91,22 @@ class CodeOccurrence(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["code", "source", "path", "start_line"], name="code_occurrence_once")
         ]
-        indexes = [models.Index(fields=["source", "filter_reason", "code"], name="occurrence_by_reason")]
+        indexes = [
+            models.Index(fields=["source", "filter_reason", "code"], name="occurrence_by_reason"),
+            models.Index(fields=["source", "licence", "code"], name="occurrence_by_licence"),
+        ]
+
+
+class CodeSettings(models.Model):
+    """What a project leaves out of its code before anything is proposed."""
+
+    project = models.OneToOneField("core.Project", on_delete=models.CASCADE, related_name="code_settings")
+    left_out_licences = models.JSONField(
+        default=list, help_text="Licences whose code is not proposed; '' stands for places that state none."
+    )
+    near_duplicate_threshold = models.FloatField(
+        null=True, blank=True, help_text="Jaccard similarity from which code counts as there already; empty: 0.8."
+    )
+
+    def __str__(self) -> str:
+        return f"Code settings of {self.project}"
