@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
 
 from core.models import Project
-from curation.models import BestMatch, Candidate, CandidateRun, Pair
+from curation.models import BestMatch, Candidate, CandidateRun, Code, Pair, Query
+from curation.selectors.queries import proposable_queries
 
 
 def pairs_to_open(project: Project, run: CandidateRun | None = None) -> QuerySet[Pair]:
@@ -39,17 +40,24 @@ def summary(run: CandidateRun) -> dict[str, Any]:
     return {
         "candidate_run": run.pk,
         "encoder": run.encoder,
+        "retriever": run.retriever,
+        "top_k": run.top_k,
         "threshold": run.threshold,
         "cap": run.cap,
         "policy": run.policy,
         "text_view": run.text_view,
         "max_length": run.params.get("max_length"),
         "index": run.params.get("index", ""),
+        "recall": run.params.get("recall"),
+        "cached": run.params.get("cached_queries", 0) + run.params.get("cached_codes", 0),
+        "encoded": run.params.get("encoded", 0),
         "queries": run.n_queries,
         "codes": run.n_codes,
         "kept": run.n_kept,
+        "queries_kept": run.n_queries_kept,
         "below_threshold": run.n_below_threshold,
         "over_cap": run.n_over_cap,
+        "not_searched": run.n_not_searched,
         "codes_used": codes_used(run),
         "queries_per_code": queries_per_code(run),
         "warnings": run.warnings,
@@ -67,10 +75,41 @@ def queries_per_code(run: CandidateRun) -> float | None:
     return round(run.n_kept / used, 3) if used else None
 
 
-def best_matches(run: CandidateRun, outcome: str = "") -> QuerySet[BestMatch]:
-    """Every query's best code in a run, by outcome if one is named."""
+def best_matches(
+    run: CandidateRun, outcome: str = "", *, by_query: bool = False, low: float | None = None, high: float | None = None
+) -> QuerySet[BestMatch]:
+    """Matches of a run, by outcome if one is named, with a score from `low` to below `high`.
+
+    `by_query`: one row per query, the one that says what became of it; with scores, the best of each query.
+    """
     rows = BestMatch.objects.filter(run=run).select_related("query", "code")
+    if low is not None or high is not None:
+        rows = rows.filter(rank=1)
+    elif by_query:
+        rows = rows.filter(slot=1)
+    if low is not None:
+        rows = rows.filter(score__gte=low)
+    if high is not None:
+        rows = rows.filter(score__lt=high)
     return rows.filter(outcome=outcome) if outcome else rows
+
+
+def not_searched(run: CandidateRun) -> QuerySet[Query]:
+    """Queries that the run could not search: no click led to a code, or no word stands in any code.
+
+    As the queries are now; those that were accepted after the run are among them.
+    """
+    return proposable_queries(run.project, run.rule_set).exclude(
+        Exists(BestMatch.objects.filter(run=run, query=OuterRef("pk")))
+    )
+
+
+def codes_by_use(run: CandidateRun, uses: int | None = None) -> QuerySet[Code]:
+    """Codes among a run's candidates with `n_uses`, those used `uses` times if given."""
+    rows = Code.objects.filter(project=run.project, pairs__candidates__run=run).annotate(
+        n_uses=Count("pairs__candidates", filter=Q(pairs__candidates__run=run))
+    )
+    return rows.filter(n_uses=uses) if uses is not None else rows
 
 
 def sample_candidates(run: CandidateRun, size: int = 20) -> list[Candidate]:

@@ -95,3 +95,72 @@ def test_the_default_equals_the_definition_written_out(rows, cap):
         wanting = sorted((-score, query) for query, (score, at) in enumerate(best) if at == code and score >= 0.5)
         expected |= {(query, code) for _, query in wanting[:cap]}
     assert kept(assign(matches_of(rows), threshold=0.5, cap=cap)) == expected
+
+
+def test_two_codes_per_query_hold_cap_and_threshold_and_keep_their_ranks():
+    found = assign(matches_of(E5A), threshold=0.5, cap=2, top_k=2)
+    # code 0 goes to the queries 1 and 2 (0.90 and 0.85), code 1 to 2 and 0 (0.85 and 0.70)
+    assert [(m.query, m.code, m.rank) for m in found.kept] == [(0, 1, 2), (1, 0, 1), (2, 0, 1), (2, 1, 2)]
+    assert [(m.query, m.code) for m in found.over_cap] == [(0, 0), (1, 1), (4, 0)]
+    assert [(m.query, m.code) for m in found.below] == [(3, 0), (3, 2), (4, 1)]
+
+
+def test_a_query_without_room_takes_no_next_best_code_unless_it_cascades():
+    rows = matches_of([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6]])
+    assert kept(assign(rows, threshold=0, cap=1, top_k=1)) == {(0, 0)}
+    assert kept(assign(rows, threshold=0, cap=1, top_k=1, policy="cascade")) == {(0, 0), (1, 1)}
+    cascaded = assign(rows, threshold=0, cap=1, top_k=2, policy="cascade")
+    assert kept(cascaded) == {(0, 0), (0, 1), (1, 2)}
+    assert [m.rank for m in cascaded.kept] == [1, 2, 3]
+
+
+def test_the_first_slot_says_what_became_of_a_query():
+    found = assign(matches_of(E5A), threshold=0.5, cap=2, top_k=2)
+    first = {slot.match.query: slot.outcome for slot in found.slots() if slot.number == 1}
+    assert first == {0: "kept", 1: "kept", 2: "kept", 3: "below", 4: "over_cap"}
+    assert found.query_outcomes() == {"kept": 3, "below": 1, "over_cap": 1}
+
+
+def plain_assignment(matches, threshold, cap, policy, top_k):
+    """The definition, as slowly as it reads."""
+    ranked = {}
+    for query in {match.query for match in matches}:
+        own = sorted((m for m in matches if m.query == query), key=lambda m: (-m.score, m.code))
+        ranked[query] = own
+    wanted = [m for own in ranked.values() for m in (own if policy == "cascade" else own[:top_k])]
+    if policy == "first_come":
+        wanted.sort(key=lambda m: (m.query, -m.score, m.code))
+    else:
+        wanted.sort(key=lambda m: (-m.score, m.query, m.code))
+    got = []
+    for m in wanted:
+        room = sum(other.code == m.code for other in got) < cap
+        free = sum(other.query == m.query for other in got) < top_k
+        if m.score >= threshold and room and free:
+            got.append(m)
+    return {(m.query, m.code) for m in got}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 6), st.integers(0, 5), st.sampled_from([0.1, 0.3, 0.5, 0.5, 0.8, 0.9])),
+        unique_by=lambda row: row[:2],
+        max_size=30,
+    ),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from(POLICIES),
+    st.randoms(),
+)
+def test_any_assignment_is_that_of_the_definition(rows, cap, top_k, policy, shuffler):
+    matches = [Match(*row) for row in rows]
+    found = assign(matches, threshold=0.5, cap=cap, policy=policy, top_k=top_k)
+    assert kept(found) == plain_assignment(matches, 0.5, cap, policy, top_k)
+    shuffler.shuffle(matches)
+    assert assign(matches, threshold=0.5, cap=cap, policy=policy, top_k=top_k) == found
+    slots = list(found.slots())
+    for query in {row[0] for row in rows}:
+        own = [slot for slot in slots if slot.match.query == query]
+        assert [slot.number for slot in own] == list(range(1, min(top_k, sum(r[0] == query for r in rows)) + 1))
+    assert len({(slot.match.query, slot.match.code) for slot in slots}) == len(slots)

@@ -11,7 +11,6 @@ from core.jobs import JobFailedError, claim, run_inline
 from core.models import Job
 from curation.models import BestMatch, Candidate, CandidateRun, Outcome, Pair, Verdict
 from curation.selectors import current_rule_set, pairs_to_open
-from curation.services import candidates
 from curation.services.candidates import (
     NothingToProposeError,
     histogram_of,
@@ -19,6 +18,7 @@ from curation.services.candidates import (
     start_propose_pairs,
     warnings_about,
 )
+from curation.services.candidates import search as search_room
 from tests.factories import CodeFactory, ProjectFactory, QueryFactory
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +100,7 @@ def test_an_attempt_that_was_killed_leaves_nothing_behind(project, monkeypatch):
     expected = outcome_texts(propose(project))
     run, job = start_propose_pairs(project=project, encoder="hashing", threshold=0.3, cap=2)
     claimed = claim(job.pk)
-    monkeypatch.setattr("curation.services.candidates._store_candidates", lambda *args: 1 / 0)
+    monkeypatch.setattr("curation.services.candidates.storing.store_candidates", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         propose_pairs(run=claimed, candidate_run=run)
     monkeypatch.undo()
@@ -125,8 +125,8 @@ def test_the_same_content_gives_the_same_candidates_in_another_database_order(pr
 def test_the_search_batch_and_index_change_nothing(project, policy, monkeypatch):
     fill(project)
     expected = outcome_texts(propose(project, policy=policy))
-    monkeypatch.setattr(candidates, "top_codes", partial(top_codes, batch=1))
-    monkeypatch.setattr(candidates, "make_index", MatrixIndex)
+    monkeypatch.setattr(search_room, "top_codes", partial(top_codes, batch=1))
+    monkeypatch.setattr(search_room, "make_index", lambda codes, **options: MatrixIndex(codes))
     assert outcome_texts(propose(project, policy=policy)) == expected
 
 
