@@ -22,6 +22,14 @@ def apply_rules_job(run: RunningJob, *, project_id: int, rule_set_id: int) -> di
     return apply_rules(run=run, project_id=project_id, rule_set_id=rule_set_id)
 
 
+@job_kind("curation.adopt_rule_set")
+def adopt_rule_set_job(run: RunningJob, *, adoption_id: int) -> dict[str, Any]:
+    """Judges all queries of a project by another rule set and takes it into use."""
+    from curation.services.rules import adopt_rule_set
+
+    return adopt_rule_set(run=run, adoption_id=adoption_id)
+
+
 @job_kind("curation.ingest_code")
 def ingest_code_job(run: RunningJob, *, code_source_id: int, spec: str, name: str = "") -> dict[str, Any]:
     """Reads a code source."""

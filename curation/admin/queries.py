@@ -6,7 +6,18 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from curation.admin.code import LongListAdmin
-from curation.models import BadRow, LogImport, Query, QueryCount, QueryUser, RuleHit, RuleSet, Verdict
+from curation.models import (
+    Adoption,
+    BadRow,
+    LogImport,
+    Query,
+    QueryCount,
+    QueryUser,
+    RuleHit,
+    RuleSet,
+    Verdict,
+    VerdictCount,
+)
 from curation.selectors.queries import shown_text
 
 
@@ -43,9 +54,21 @@ class QueryAdmin(ReadOnlyAdmin):
 
 @admin.register(RuleSet)
 class RuleSetAdmin(ReadOnlyAdmin):
-    list_display = ("id", "name", "version", "project", "is_adopted")
+    list_display = ("id", "name", "version", "project", "is_draft")
     list_filter = ("name",)
     list_select_related = ("project",)
+
+
+@admin.register(Adoption)
+class AdoptionAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "rule_set", "previous", "language", "adopted_by", "adopted_at")
+    list_select_related = ("project", "rule_set", "previous", "adopted_by")
+
+
+@admin.register(VerdictCount)
+class VerdictCountAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "rule_set", "accepted", "rejected", "is_stale")
+    list_select_related = ("project", "rule_set")
 
 
 @admin.register(QueryCount)

@@ -96,7 +96,7 @@ class RuleSetOutput(serializers.ModelSerializer[RuleSet]):
 
     class Meta:
         model = RuleSet
-        fields = ["id", "name", "version", "content_hash", "is_shipped", "is_adopted", "text"]
+        fields = ["id", "name", "version", "content_hash", "is_shipped", "is_draft", "text"]
         read_only_fields = fields
 
     def get_is_shipped(self, rule_set: RuleSet) -> bool:

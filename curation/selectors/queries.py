@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from core.errors import QuarryError
 from core.models import Project
-from curation.intent import DEFAULT_RULE_SET, LANGUAGE_CATEGORY, missing_language_form
-from curation.models import LogImport, Query, QueryUser, RuleHit, RuleSet, Verdict
+from curation.intent import LANGUAGE_CATEGORY, default_rule_set, missing_language_form
+from curation.models import Adoption, LogImport, Query, QueryUser, RuleSet, Verdict
 from curation.privacy import mask
+from curation.services.rule_counts import current_counts
 from curation.services.rule_sets import install_shipped_rule_sets, profile_of
 
 ORDERS = {"popular": "-n_seen", "newest": "-id"}
@@ -61,9 +62,13 @@ def _import_number(name: str, given: str) -> int | None:
 
 
 def current_rule_set(project: Project) -> RuleSet:
-    """The rule set that the project adopted, else the shipped `cosqa-strict`."""
-    adopted = project.rule_sets.filter(is_adopted=True).order_by("-id").first()
-    return adopted or next(found for found in install_shipped_rule_sets() if found.name == DEFAULT_RULE_SET)
+    """The rule set that the project adopted last, else the shipped one that suits its language keyword."""
+    adopted = Adoption.objects.filter(project=project, adopted_at__isnull=False).order_by("-adopted_at", "-id")
+    latest = adopted.select_related("rule_set").first()
+    if latest is not None:
+        return latest.rule_set
+    wanted = default_rule_set(project.language)
+    return next(found for found in install_shipped_rule_sets() if found.name == wanted)
 
 
 def rule_sets(project: Project) -> QuerySet[RuleSet]:
@@ -157,45 +162,27 @@ class RuleCounts:
 
 
 def rule_counts(project: Project, rule_set: RuleSet, *, with_rules: bool = True) -> RuleCounts:
-    """How many queries stand where; `withheld` are among the accepted. Counting by rule takes long on a big log."""
+    """How many queries stand where; `withheld` are among the accepted. The counts are kept, not counted here."""
     queries = project.queries.count()
-    quarantined = project.queries.exclude(quarantine_reason="").count()
-    open_verdicts = Verdict.objects.filter(rule_set=rule_set, query__project=project, query__quarantine_reason="")
-    judged = dict(open_verdicts.values_list("has_intent").annotate(n=Count("id")).order_by())
-    accepted, rejected = judged.get(True, 0), judged.get(False, 0)
+    quarantined = project.queries.filter(quarantine_reason__gt="").count()
+    counts = current_counts(project, rule_set)
+    most = sorted(counts.by_rule.items(), key=lambda item: (-item[1], item[0]))
+    categories = (*profile_of(rule_set).categories, LANGUAGE_CATEGORY)
     return RuleCounts(
         queries=queries,
         quarantined=quarantined,
-        accepted=accepted,
-        rejected=rejected,
-        unjudged=queries - quarantined - accepted - rejected,
+        accepted=counts.accepted,
+        rejected=counts.rejected,
+        unjudged=queries - quarantined - counts.accepted - counts.rejected,
         withheld=withheld_count(project, rule_set) if project.k_anonymity > 1 else 0,
-        by_rule=_hits_by_rule(open_verdicts) if with_rules else {},
-        by_category=_hits_by_category(project, rule_set, open_verdicts) if with_rules else {},
+        by_rule=dict(most) if with_rules else {},
+        by_category={name: counts.by_category.get(name, 0) for name in categories} if with_rules else {},
     )
-
-
-def _hits_by_rule(verdicts: QuerySet[Any]) -> dict[str, int]:
-    hits = RuleHit.objects.filter(verdict__in=verdicts)
-    return dict(hits.values_list("rule").annotate(n=Count("id")).order_by("-n", "rule"))
 
 
 def only_rule_counts(project: Project, rule_set: RuleSet) -> dict[str, int]:
     """Queries that a rule rejects alone: what would be accepted without it."""
-    rejected = Verdict.objects.filter(rule_set=rule_set, query__project=project, query__quarantine_reason="")
-    alone = rejected.filter(has_intent=False).annotate(n_hits=Count("hits")).filter(n_hits=1)
-    return _hits_by_rule(alone.values("id"))
-
-
-def _hits_by_category(project: Project, rule_set: RuleSet, verdicts: QuerySet[Verdict]) -> dict[str, int]:
-    """Queries with at least one hit in the category: a query may count in several."""
-    names = (*profile_of(rule_set).categories, LANGUAGE_CATEGORY)
-    cases = [When(rule__in=forms_of_category(project, rule_set, name), then=Value(name)) for name in names]
-    hits = RuleHit.objects.filter(verdict__in=verdicts)
-    category = Case(*cases, default=Value(""), output_field=CharField())
-    rows = hits.annotate(category=category).values_list("category").annotate(n=Count("verdict_id", distinct=True))
-    found = dict(rows.order_by())
-    return {name: found.get(name, 0) for name in names}
+    return dict(current_counts(project, rule_set).alone)
 
 
 def quarantine_counts(project: Project) -> dict[str, int]:

@@ -1,68 +1,86 @@
-"""Applying rule sets to a project's queries, and measuring them on labelled files."""
+"""Applying rule sets to a project's queries, adopting one, and measuring them on labelled files."""
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db import connection
+from django.utils import timezone
 
-from core.db import run_in_chunks
+from core.db import run_in_chunks, write_transaction
 from core.errors import ConflictError
 from core.jobs import RunningJob, create_job
 from core.models import Job, JobState, Project, User
-from curation.intent import Judgement
-from curation.models import Query, RuleHit, RuleSet, Verdict
+from curation.models import Adoption, Query, RuleSet, VerdictCount
+from curation.rule_changes import Changes
 from curation.rule_quality import LabelledQuery, RuleQuality, measure_rules
-from curation.selectors.queries import rule_counts
+from curation.selectors.queries import current_rule_set, rule_counts
+from curation.services.rule_counts import current_counts, stored_verdicts, write_verdicts
 from curation.services.rule_sets import profile_of
 
 APPLY_RULES = "curation.apply_rules"
-READ_ROWS = 2000
+ADOPT_RULE_SET = "curation.adopt_rule_set"
+READ_ROWS = 4000
+Hits = dict[int, tuple[str, ...]]  # query id -> forms of the rules that hit
 
 
 def start_apply_rules(*, project: Project, rule_set: RuleSet, user: User | None = None, inline: bool = False) -> Job:
     """Queues the rules over all queries of the project; an unfinished job that does the same is returned instead."""
+    _refuse_foreign(project, rule_set)
+    if rule_set.is_draft:
+        raise ConflictError(problem=f"{rule_set} can still change. Adopt it to judge the queries by it.")
     if not project.queries.exists():
         raise ConflictError(problem=f"Project {project.slug} has no queries yet. Ingest a search log first.")
     params = {"project_id": project.pk, "rule_set_id": rule_set.pk}
-    waiting = project.jobs.filter(kind=APPLY_RULES, state__in=[JobState.QUEUED, JobState.RUNNING])
-    for job in waiting:
+    for job in _unfinished(project, APPLY_RULES):
         if job.params == params:
             return job
-    return create_job(
-        kind=APPLY_RULES, title=f"Apply intent rules {rule_set}", params=params, project=project, user=user
-    )
+    title = f"Apply intent rules {rule_set}"
+    return create_job(kind=APPLY_RULES, title=title, params=params, project=project, user=user, inline=inline)
+
+
+def _refuse_foreign(project: Project, rule_set: RuleSet) -> None:
+    if rule_set.project_id not in {None, project.pk}:
+        raise ConflictError(problem=f"{rule_set} belongs to another project.")
+
+
+def _unfinished(project: Project, kind: str) -> Any:
+    return project.jobs.filter(kind=kind, state__in=[JobState.QUEUED, JobState.RUNNING])
 
 
 def apply_rules(*, run: RunningJob, project_id: int, rule_set_id: int) -> dict[str, Any]:
     """Writes the verdict of every query that may be shown; run again it writes only what has changed since."""
     project = Project.objects.get(pk=project_id)
     rule_set = RuleSet.objects.get(pk=rule_set_id)
-    total = project.queries.filter(quarantine_reason="").count()
-
-    def changes() -> Iterator[Change]:
-        done = 0
-        for batch in _batches(project, rule_set):
-            yield from _changed(batch, rule_set)
-            done += len(batch)
-            run.progress(done, total, f"{done:,} of {total:,} queries")
-
-    changed = run_in_chunks(changes(), lambda chunk: _write(chunk, rule_set))
+    changed = _judge_project(run, project, rule_set)
     return {"rule_set": str(rule_set), "changed": changed, **rule_counts(project, rule_set).as_data()}
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A verdict to be written; `replaces` is the stored verdict whose hits differ, None where there is none."""
+def _judge_project(
+    run: RunningJob, project: Project, rule_set: RuleSet, look: Callable[[Hits], None] | None = None
+) -> int:
+    """Judges all queries in batches and stores what is new; `look` sees every batch. Returns how many changed."""
+    total = project.queries.filter(quarantine_reason="").count()
 
-    query_id: int
-    hits: tuple[str, ...]
-    replaces: int | None
+    def news() -> Iterator[tuple[int, tuple[str, ...]]]:
+        done = 0
+        for batch in _batches(project, rule_set):
+            if look:
+                look(batch)
+            stored = stored_verdicts(batch, rule_set)
+            yield from ((pk, hits) for pk, hits in batch.items() if stored.get(pk) != set(hits))
+            done += len(batch)
+            run.progress(done, total, f"{done:,} of {total:,} queries")
+
+    def write(chunk: list[tuple[int, tuple[str, ...]]]) -> None:
+        write_verdicts(project_id=project.pk, rule_set=rule_set, judged=dict(chunk))
+
+    changed = run_in_chunks(news(), write)
+    current_counts(project, rule_set)
+    VerdictCount.objects.filter(project=project, rule_set=rule_set).update(language=project.language)
+    return changed
 
 
-def _batches(project: Project, rule_set: RuleSet) -> Iterator[dict[int, Judgement]]:
-    """Verdicts by query id, in the order of the ids; no cursor stays open between batches."""
+def _batches(project: Project, rule_set: RuleSet) -> Iterator[Hits]:
+    """Rules that hit, by query id, in the order of the ids; no cursor stays open between batches."""
     profile, last = profile_of(rule_set), 0
     while True:
         rows = Query.objects.filter(project=project, quarantine_reason="", id__gt=last).order_by("id")
@@ -70,59 +88,70 @@ def _batches(project: Project, rule_set: RuleSet) -> Iterator[dict[int, Judgemen
         if not batch:
             return
         last = batch[-1][0]
-        yield {pk: profile.judge(text, language=project.language) for pk, text in batch}
+        hits = profile.judge_all([text for _, text in batch], language=project.language)
+        yield dict(zip([pk for pk, _ in batch], hits, strict=True))
 
 
-def _changed(batch: dict[int, Judgement], rule_set: RuleSet) -> Iterator[Change]:
-    """The verdicts that are not stored yet as they are."""
-    ids = _verdict_ids(min(batch), max(batch), rule_set)
-    hits = _stored_hits(min(batch), max(batch)) if ids else {}
-    for pk, verdict in batch.items():
-        if pk not in ids or hits.get(ids[pk], set()) != set(verdict.hits):
-            yield Change(pk, verdict.hits, ids.get(pk))
+# --- adopting ---------------------------------------------------------------------------------------------------------
 
 
-def _verdict_ids(first: int, last: int, rule_set: RuleSet) -> dict[int, int]:
-    """Query id -> id of its stored verdict, for queries with these ids and those between.
+def start_adopt_rule_set(*, project: Project, rule_set: RuleSet, user: User | None = None, inline: bool = False) -> Job:
+    """Queues taking a rule set into use: all queries are judged by it, then it is the project's current one.
 
-    A range is far cheaper to ask for than a list of ids, and the rule set is compared here because SQLite would
-    otherwise walk through all verdicts of the rule set.
+    A draft becomes a version that never changes. Raises ConflictError when it is in use already, another adoption is
+    under way, or the project has no queries (then nothing could be said of its effect).
     """
-    rows = Verdict.objects.filter(query_id__gte=first, query_id__lte=last)
-    wanted = rule_set.pk
-    found = rows.values_list("query_id", "id", "rule_set_id")
-    return {query_id: pk for query_id, pk, owner in found if owner == wanted}
+    _refuse_foreign(project, rule_set)
+    with write_transaction():
+        project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        current = current_rule_set(project)
+        if _unfinished(project, ADOPT_RULE_SET).exists():
+            raise ConflictError(problem="A rule set is being adopted just now. Wait until that is done.")
+        if current == rule_set and project.adoptions.filter(adopted_at__isnull=False).exists():
+            raise ConflictError(problem=f"{rule_set} is in use already.")
+        if not project.queries.exists():
+            raise ConflictError(problem=f"Project {project.slug} has no queries yet. Ingest a search log first.")
+        RuleSet.objects.filter(pk=rule_set.pk, is_draft=True).update(is_draft=False)
+        rule_set.refresh_from_db()
+        adoption = Adoption.objects.create(
+            project=project, rule_set=rule_set, previous=current, adopted_by=_person(user), language=project.language
+        )
+        adoption.job = create_job(
+            kind=ADOPT_RULE_SET,
+            title=f"Adopt intent rules {rule_set}",
+            params={"adoption_id": adoption.pk},
+            project=project,
+            user=user,
+            inline=inline,
+        )
+        adoption.save(update_fields=["job"])
+    return adoption.job
 
 
-def _stored_hits(first: int, last: int) -> dict[int, set[str]]:
-    """Verdict id -> rules that hit, for queries with these ids and those between."""
-    stored: dict[int, set[str]] = defaultdict(set)
-    rows = RuleHit.objects.filter(verdict__query_id__gte=first, verdict__query_id__lte=last)
-    for verdict_id, rule in rows.values_list("verdict_id", "rule"):
-        stored[verdict_id].add(rule)
-    return stored
+def _person(user: User | None) -> User | None:
+    return user if user is not None and user.is_authenticated else None
 
 
-def _write(chunk: list[Change], rule_set: RuleSet) -> None:
-    """Replaces the verdicts of a chunk of queries, which come in the order of their ids."""
-    replaced = [change.replaces for change in chunk if change.replaces]
-    if replaced:
-        RuleHit.objects.filter(verdict_id__in=replaced).delete()
-    with connection.cursor() as cursor:
-        cursor.executemany(_UPSERT_VERDICT, [(change.query_id, rule_set.pk, not change.hits) for change in chunk])
-        ids = _verdict_ids(chunk[0].query_id, chunk[-1].query_id, rule_set)
-        hits = [(ids[change.query_id], rule) for change in chunk for rule in change.hits]
-        if hits:
-            cursor.executemany(_INSERT_HIT, hits)
+def adopt_rule_set(*, run: RunningJob, adoption_id: int) -> dict[str, Any]:
+    """Judges all queries by the rule set, notes what changed against the one before, and makes it current."""
+    adoption = Adoption.objects.select_related("project", "rule_set", "previous").get(pk=adoption_id)
+    if adoption.adopted_at is None:
+        changes = Changes(seed=adoption.pk)
+        previous = adoption.previous
 
+        def look(batch: Hits) -> None:
+            before = stored_verdicts(batch, previous) if previous else {}
+            for pk, hits in batch.items():
+                changes.add(pk, before.get(pk), hits)
 
-_VERDICT, _HIT = Verdict._meta.db_table, RuleHit._meta.db_table
-# Plain SQL keeps the id of a verdict and is several times as fast as the ORM's bulk insert on SQLite.
-_UPSERT_VERDICT = (
-    f"INSERT INTO {_VERDICT} (query_id, rule_set_id, has_intent) VALUES (%s, %s, %s) "
-    "ON CONFLICT (query_id, rule_set_id) DO UPDATE SET has_intent = EXCLUDED.has_intent"
-)
-_INSERT_HIT = f"INSERT INTO {_HIT} (verdict_id, rule) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+        _judge_project(run, adoption.project, adoption.rule_set, look)
+        adoption.report = changes.as_data()
+        adoption.language = adoption.project.language
+        adoption.adopted_at = timezone.now()
+        with write_transaction():
+            adoption.save(update_fields=["report", "language", "adopted_at"])
+    before = str(adoption.previous) if adoption.previous else ""
+    return {"adoption": adoption.pk, "rule_set": str(adoption.rule_set), "previous": before, **adoption.report}
 
 
 def evaluate_rules(*, rule_set: RuleSet, queries: list[LabelledQuery], language: str = "python") -> RuleQuality:

@@ -4,13 +4,14 @@ import json
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from core.errors import ConflictError, NotFoundError
 from core.jobs import run_inline
 from core.models import Job
 from curation.intent import read_rule_set, shipped_rule_set_text
-from curation.models import RuleHit, RuleSet, Verdict
-from curation.readers import LogFileError
+from curation.models import Adoption, RuleHit, RuleSet, Verdict
+from curation.reading import LogFileError
 from curation.rule_quality import Confusion, LabelledQuery, measure_rules, read_labelled
 from curation.selectors import current_rule_set, proposable_queries
 from curation.selectors.queries import BadFilterError, QueryFilter, filtered_queries, rule_counts
@@ -52,18 +53,25 @@ def test_shipped_rule_sets_are_installed_once(db):
 
 def test_a_changed_shipped_text_becomes_a_new_version(db, monkeypatch):
     install_shipped_rule_sets()
-    monkeypatch.setattr(rule_sets, "shipped_rule_set_text", lambda name: shipped_rule_set_text(name) + "\n# changed\n")
+    monkeypatch.setattr(
+        rule_sets,
+        "shipped_rule_set_text",
+        lambda name: shipped_rule_set_text(name).replace('note = "', 'note = "New. ', 1),
+    )
     assert [rule_set.version for rule_set in install_shipped_rule_sets()] == [2, 2, 2]
     assert [rule_set.version for rule_set in install_shipped_rule_sets()] == [2, 2, 2]
     assert find_rule_set(None, "cosqa-strict").version == 2
 
 
-def test_the_adopted_rule_set_of_the_project_is_current(project):
+def test_the_rule_set_in_use_follows_the_language_until_one_is_adopted(project):
     assert current_rule_set(project).name == "cosqa-strict"
-    text = '[[rule]]\ncategory = "A"\nform = "sort"\nkind = "exact"\n'
-    own = RuleSet.objects.create(project=project, name="own", text=text, content_hash="x", is_adopted=True)
+    assert current_rule_set(ProjectFactory(slug="other", language="java")).name == "neutral"
+    own = RuleSet.objects.create(project=project, name="own", text=shipped_rule_set_text("cosqa-broad"))
+    begun = Adoption.objects.create(project=project, rule_set=own)
+    assert current_rule_set(project).name == "cosqa-strict"
+    begun.adopted_at = timezone.now()
+    begun.save()
     assert current_rule_set(project) == own
-    assert current_rule_set(ProjectFactory(slug="other")).name == "cosqa-strict"
 
 
 def test_an_unknown_rule_set_names_the_known_ones(db):
@@ -115,11 +123,13 @@ def test_another_language_changes_only_what_it_must(project, queries):
     project.language = "java"
     project.save()
     assert apply(project)["changed"] == 4
-    assert set(proposable_queries(project).values_list("text", flat=True)) == {"sort list in java"}
+    used = find_rule_set(project, "cosqa-strict")
+    assert set(proposable_queries(project, used).values_list("text", flat=True)) == {"sort list in java"}
     project.language = ""
     project.save()
     apply(project)
-    assert set(proposable_queries(project).values_list("text", flat=True)) == {"python sort list", "sort list in java"}
+    kept = set(proposable_queries(project, used).values_list("text", flat=True))
+    assert kept == {"python sort list", "sort list in java"}
 
 
 def test_two_rule_sets_have_verdicts_of_their_own(project, queries):
