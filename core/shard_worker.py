@@ -1,4 +1,4 @@
-"""A helper process that runs stages of `core/shards.py`, one shard after the other. Imports neither Django nor a database.
+"""A helper process that runs stages of `core/shards.py`, one shard after the other. It imports no Django itself.
 
     python -m core.shard_worker
 

@@ -40,6 +40,7 @@ from core.db import retry_when_busy, write_transaction
 from core.errors import QuarryError
 from core.models import Shard, ShardStage
 from core.processes import end_group, spawn_with_parent
+from core.shard_worker import ShardTask, run_stage
 
 POLL_S = 0.1
 CLAIM_STALE_S = 300.0  # a shard claimed for longer is claimed again: its function is pure, so twice is no harm
@@ -230,6 +231,18 @@ def _facts(reply: dict[str, Any]) -> dict[str, Any]:
         error: type[QuarryError] = getattr(import_module(module), name)
         raise error(**reply["fields"])
     raise ShardCrashError(reply["crash"])
+
+
+class InlineExecutor:
+    """Shards in this process, one after the other: for work so small that starting a helper would take longer."""
+
+    def run(self, row: ShardStage, inputs: Iterable[Input], check: Check) -> Iterator[DoneShard]:
+        for number, data in inputs:
+            check()
+            output = output_path(row, number)
+            facts = run_stage(row.function, ShardTask(data, row.params, output.parent, output))
+            _mark_done(row, number, facts)
+            yield DoneShard(number, output, facts)
 
 
 class LocalExecutor:

@@ -15,7 +15,7 @@ from core.errors import NotFoundError
 from core.models import Role
 from core.paging import keyset_page
 from curation.models import BadRow, LogImport
-from curation.readers import LogFormat, LogShape
+from curation.reading import LogFormat, LogShape
 from curation.selectors.queries import import_report, second_import_report
 from curation.services.logs import start_ingest_log, store_log
 

@@ -1,39 +1,43 @@
-"""Search logs: keep the file, read it as a stream, count its queries. A file counts once, whatever happens in between.
+"""Search logs: keep the file, read it in shards, count its queries. A file counts once, whatever happens in between.
 
-Every chunk of rows is one transaction, and that transaction also moves the import's `n_read` on. So a killed job
-goes on exactly where its last commit stands, and a worker that was taken over cannot write a chunk a second time.
+An import has three phases. Reading: chunks of the file become column files of distinct queries (curation/log_shards.py,
+in helper processes). Sorting: parts of all those files are merged by content hash, searched for private text and judged
+by the project's rule set. Writing: the sorted queries go into the database in short transactions that move the import's
+`position` on. So a killed job skips the shards that are done and goes on exactly behind its last commit.
 """
 
 import hashlib
-import itertools
+import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import F
-from django.utils import timezone
 
-from core.db import run_in_chunks, write_transaction
-from core.errors import BadInputError, ConflictError
-from core.jobs import JobFencedError, RunningJob, create_job
+from core.db import write_transaction
+from core.errors import BadInputError, ConflictError, QuarryError
+from core.jobs import JobFencedError, JobInterruptedError, RunningJob, create_job
 from core.models import Job, Project, User
-from core.text import query_hash
-from curation.models import BadRow, LogImport, Query, QueryCount, QueryUser
-from curation.privacy import quarantine_reason
-from curation.readers import BadRow as BadEntry
-from curation.readers import LogFormat, LogRow, LogShape, LogTooBigError, Place, inspect_log, read_log
-from curation.selectors.queries import import_report
+from core.shards import DoneShard, Executor, InlineExecutor, ShardWork, Stage
+from curation.log_phases import READING, SORTING, WRITING, Phases
+from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, chunk_bytes, parts_of, sorted_queries
+from curation.models import BadRow, LogImport, PrivacyAct, PrivacyDecision, TextKind
+from curation.reading import CHUNK_BYTES, LogShape, LogTooBigError, Place, chunks, inspect_log
+from curation.selectors.queries import current_rule_set, import_report
+from curation.services.log_undo import take_back
+from curation.services.log_writing import LogWriter
 
 INGEST_LOG = "curation.ingest_log"
-CHUNK_ROWS = 2000
 MAX_STORED_BAD_ROWS = 1000
 COPY_BYTES = 2**20
 MAX_STORED_BYTES = 16 * 2**30
+SHARD_BYTES = CHUNK_BYTES
+SAVE_PHASES_S = 1.0
+SMALL_BYTES = 2 * 2**20  # below, helper processes would cost more than they bring
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,11 @@ def _open_import(
             **_shape_columns(shape),
         },
     )
+    _refuse_running(log_import)
     if log_import.is_complete:
         return log_import, None
-    _refuse_running(log_import)
     _take_shape(log_import, shape)
-    if not log_import.stored_path or not _stored_file(log_import).exists():
+    if not log_import.stored_path or not stored_file(log_import).exists():
         log_import.stored_path = _relative(stored.path)
     log_import.job = create_job(
         kind=INGEST_LOG,
@@ -159,196 +163,205 @@ def _refuse_running(log_import: LogImport) -> None:
 
 def _take_shape(log_import: LogImport, shape: LogShape) -> None:
     """A file that was begun is continued the way it was begun."""
-    wanted = _shape_columns(shape)
-    begun = {name: getattr(log_import, name) for name in wanted}
-    if log_import.n_read and begun != wanted:
+    begun = LogShape.from_data(log_import.shape)
+    if log_import.position and begun != shape:
         raise ConflictError(
             problem=f"{log_import.name} was begun as {log_import.format} with column {log_import.column or '(none)'}; "
-            "continue it with the same settings."
+            "continue it with the same settings, or undo it first."
         )
-    for name, value in wanted.items():
+    for name, value in _shape_columns(shape).items():
         setattr(log_import, name, value)
 
 
-def _shape_columns(shape: LogShape) -> dict[str, str]:
+def _shape_columns(shape: LogShape) -> dict[str, Any]:
     return {
+        "shape": shape.as_data(),
         "format": shape.format.value,
         "column": shape.column,
         "count_column": shape.count_column,
         "user_column": shape.user_column,
+        "url_column": shape.url_column,
     }
-
-
-def _shape_of(log_import: LogImport) -> LogShape:
-    return LogShape(LogFormat(log_import.format), log_import.column, log_import.count_column, log_import.user_column)
 
 
 def _relative(path: Path) -> str:
     return str(path.relative_to(settings.QUARRY_HOME))
 
 
-def _stored_file(log_import: LogImport) -> Path:
+def stored_file(log_import: LogImport) -> Path:
+    """Where the uploaded bytes of an import lie until they are read."""
     return Path(settings.QUARRY_HOME) / log_import.stored_path
+
+
+def shard_work(log_import: LogImport, executor: Executor | None = None) -> ShardWork:
+    """The sharded work of an import: its manifest and its folder."""
+    small = InlineExecutor() if log_import.size_bytes < SMALL_BYTES else None
+    return ShardWork(f"{INGEST_LOG}:{log_import.pk}", f"tmp/ingest-{log_import.pk}", executor or small)
 
 
 # --- the import itself --------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Tally:
-    """What a chunk says of one query."""
-
-    text: str
-    n: int = 0
-    users: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Chunk:
-    """Rows of the log in the order of the file, with equal queries already together."""
-
-    start: int
-    n_rows: int = 0
-    queries: dict[str, Tally] = field(default_factory=dict)
-    bad: list[BadEntry] = field(default_factory=list)
-
-
-def ingest_log(*, run: RunningJob, log_import_id: int) -> dict[str, Any]:
+def ingest_log(*, run: RunningJob, log_import_id: int, executor: Executor | None = None) -> dict[str, Any]:
     """Reads what is left of the import's file; returns its report. Run again, it goes on or changes nothing."""
     log_import = LogImport.objects.select_related("project").get(pk=log_import_id)
+    work = shard_work(log_import, executor)
     if not log_import.is_complete:
-        _ingest_rest(run, log_import)
-        log_import.is_complete = True
-        LogImport.objects.filter(pk=log_import.pk).update(is_complete=True)
-    _forget_file(log_import)
+        try:
+            _Ingest(run, log_import, work).run()
+        except (JobFencedError, JobInterruptedError):
+            raise  # somebody goes on with these shards
+        except QuarryError:
+            work.forget()  # they hold what people asked; nobody may come for them
+            raise
+    work.forget()
+    forget_file(log_import)
     return import_report(log_import)
 
 
-def _ingest_rest(run: RunningJob, log_import: LogImport) -> None:
-    path = _stored_file(log_import)
-    if not log_import.stored_path or not path.exists():
-        raise BadInputError(problem=f"The uploaded file of {log_import.name} is gone. Upload it again to go on.")
-    place = Place()
-    entries = read_log(path, _shape_of(log_import), name=log_import.name, place=place)
-    for chunk in _chunks(entries, log_import):
-        run_in_chunks([chunk], lambda chunks: _write(run, log_import, chunks[0]))
-        log_import.refresh_from_db(fields=["n_read", "n_new", "n_known", "n_bad", "bad_reasons"])
-        run.progress(place.bytes_read(), log_import.size_bytes, f"{log_import.n_read:,} lines")
-
-
-def _forget_file(log_import: LogImport) -> None:
+def forget_file(log_import: LogImport) -> None:
     """A log carries people: its file is kept only as long as it is needed."""
     if log_import.stored_path:
-        _stored_file(log_import).unlink(missing_ok=True)
+        stored_file(log_import).unlink(missing_ok=True)
         log_import.stored_path = ""
         LogImport.objects.filter(pk=log_import.pk).update(stored_path="")
 
 
-def _chunks(entries: Iterator[LogRow | BadEntry], log_import: LogImport) -> Iterator[Chunk]:
-    """The rows after the ones already written, put together in chunks."""
-    start, salt = log_import.n_read, log_import.project.secret.encode()
-    rows = itertools.islice(entries, start, None)
-    while batch := list(itertools.islice(rows, CHUNK_ROWS)):
-        chunk = Chunk(start)
-        for row in batch:
-            _add(chunk, row, salt)
-        start += chunk.n_rows
-        yield chunk
+class _Ingest:
+    """One attempt at an import."""
+
+    def __init__(self, run: RunningJob, log_import: LogImport, work: ShardWork) -> None:
+        self.job, self.log_import, self.work = run, log_import, work
+        self.phases = Phases(log_import.phases)
+        self.rule_set = current_rule_set(log_import.project)
+        self._saved = 0.0
+
+    def run(self) -> None:
+        """Reading, sorting and writing, each from where it stands."""
+        path = stored_file(self.log_import)
+        if not self.log_import.stored_path or not path.exists():
+            raise BadInputError(
+                problem=f"The uploaded file of {self.log_import.name} is gone. Upload it again to go on."
+            )
+        if self.log_import.n_read and not self.log_import.position:  # begun row by row, by an older version
+            take_back(self.log_import, self.job.check)
+        self._settle_shape(path)
+        read = self._read(path)
+        self._write(read)
+        self._finish(read)
+
+    def _settle_shape(self, path: Path) -> None:
+        if not self.log_import.shape:
+            given = replace(
+                LogShape.from_data({"format": self.log_import.format}),
+                column=self.log_import.column,
+                count_column=self.log_import.count_column,
+                user_column=self.log_import.user_column,
+            )
+            self.log_import.shape = inspect_log(path, given, name=self.log_import.name).as_data()
+
+    @property
+    def _read_stage(self) -> Stage:
+        project = self.log_import.project
+        params = {
+            "shape": self.log_import.shape,
+            "name": self.log_import.name,
+            "salt": project.secret,
+            "file": self.log_import.sha256,
+            "bytes": SHARD_BYTES,
+        }
+        return Stage(READING, READ_SHARD, params)
+
+    def _read(self, path: Path) -> list[DoneShard]:
+        """The shards of the file's chunks."""
+        place, lines, read = Place(), 0, []
+        shape = LogShape.from_data(self.log_import.shape)
+        source = chunks(path, shape, name=self.log_import.name, chunk_bytes=SHARD_BYTES, place=place)
+        self.phases.restart(READING)
+        inputs = ((chunk.number, chunk_bytes(chunk)) for chunk in source)
+        for shard in self.work.run(self._read_stage, inputs, self.job.check):
+            read.append(shard)
+            lines += shard.facts["rows"]
+            self._report(
+                READING, min(place.bytes_read(), self.log_import.size_bytes - 1), self.log_import.size_bytes, lines
+            )
+        self._report(READING, self.log_import.size_bytes, self.log_import.size_bytes, lines, save=True)
+        return read
+
+    def _write(self, read: list[DoneShard]) -> None:
+        lines = sum(shard.facts["rows"] - shard.facts["bad"] for shard in read)
+        writer = LogWriter(
+            self.log_import, self.rule_set, job_id=self.job.job_id, decided=decided_reasons(self.log_import.project)
+        )
+        written = self.log_import.n_read
+        self._report(WRITING, written, max(lines, 1), written, save=True)
+
+        def on_chunk(n_lines: int) -> None:
+            nonlocal written
+            written += n_lines
+            self._report(WRITING, written, max(lines, 1), written)
+
+        writer.write_all(self._sorted(read, writer), on_chunk)
+
+    def _sorted(self, read: list[DoneShard], writer: LogWriter) -> Iterator[QueryRow]:
+        """The queries above the writer's position, in the order of their hashes; a part goes when it is written."""
+        names = [shard.path.name for shard in read if shard.facts["queries"]]
+        n_queries = sum(shard.facts["queries"] for shard in read)
+        parts = parts_of(n_queries)
+        params = {
+            "of": self._read_stage.params_hash,
+            "rules": self.rule_set.text,
+            "language": self.log_import.project.language,
+            "parts": len(parts),
+        }
+        begun = int(writer.position[:2], 16) if writer.position else 0
+        left = [(number, part) for number, part in enumerate(parts) if names and part[1] > begun]
+        inputs = (
+            (number, json.dumps({"shards": names, "first": first, "end": end}).encode())
+            for number, (first, end) in left
+        )
+        lines = sum(shard.facts["rows"] for shard in read)
+        self.phases.restart(SORTING)
+        for shard in self.work.run(Stage(SORTING, SORT_SHARD, params), inputs, self.job.check):
+            done = shard.number + 1
+            self._report(SORTING, done, len(parts), lines * done // len(parts))
+            yield from sorted_queries(shard.path, after=writer.position)
+            shard.path.unlink(missing_ok=True)  # what of it is not committed can be sorted again
+
+    def _finish(self, read: list[DoneShard]) -> None:
+        """Bad rows and the end, in one transaction."""
+        bad = [row for shard in read for row in shard.facts["bad_rows"]][:MAX_STORED_BAD_ROWS]
+        reasons = sum((Counter(shard.facts["reasons"]) for shard in read), Counter())
+        n_bad = sum(shard.facts["bad"] for shard in read)
+        self.job.check()
+        with write_transaction():
+            current = LogImport.objects.select_for_update().get(pk=self.log_import.pk)
+            if not current.is_complete:
+                BadRow.objects.bulk_create(
+                    BadRow(log_import=current, line=line, reason=reason[:200], excerpt=excerpt)
+                    for line, reason, excerpt in bad
+                )
+                current.n_bad, current.bad_reasons = n_bad, dict(reasons)
+                current.n_read += n_bad
+                current.is_complete = True
+                current.phases = self.phases.rows
+                current.save(update_fields=["n_bad", "bad_reasons", "n_read", "is_complete", "phases"])
+        self.log_import.refresh_from_db()
+
+    def _report(self, phase: str, done: int, total: int, lines: int, *, save: bool = False) -> None:
+        self.phases.move(phase, done, total, lines=lines)
+        self.job.progress(int(1000 * self.phases.share) // 10, 100, self.phases.note(phase))
+        if save or time.monotonic() - self._saved > SAVE_PHASES_S:
+            self._saved = time.monotonic()
+            LogImport.objects.filter(pk=self.log_import.pk).update(phases=self.phases.rows)
 
 
-def _add(chunk: Chunk, row: LogRow | BadEntry, salt: bytes) -> None:
-    chunk.n_rows += 1
-    if isinstance(row, BadEntry):
-        chunk.bad.append(row)
-        return
-    key = query_hash(row.query)
-    tally = chunk.queries.get(key)
-    if tally is None:
-        tally = chunk.queries[key] = Tally(row.query)
-    tally.n += row.count
-    if row.user:
-        tally.users.add(user_hash(row.user, salt))
-
-
-def user_hash(user: str, salt: bytes) -> str:
-    """Who asked, as a keyed hash (BLAKE2b-128) that nobody can turn back or link to another project."""
-    return hashlib.blake2b(user.encode("utf-8", "replace"), key=salt[:64], digest_size=16, person=b"asker").hexdigest()
-
-
-def _write(run: RunningJob, log_import: LogImport, chunk: Chunk) -> None:
-    """One chunk, all or nothing, and only if the import still stands where the chunk begins."""
-    # One import of a project at a time decides which queries are new (a no-op on SQLite, which has one writer).
-    Project.objects.select_for_update(no_key=True).get(pk=log_import.project_id)
-    current = LogImport.objects.get(pk=log_import.pk)
-    if current.n_read != chunk.start:
-        raise JobFencedError(job_id=run.job_id)
-    n_new = _write_queries(log_import, chunk)
-    _write_bad_rows(current, chunk.bad)
-    LogImport.objects.filter(pk=log_import.pk).update(
-        n_read=F("n_read") + chunk.n_rows,
-        n_new=F("n_new") + n_new,
-        n_known=F("n_known") + chunk.n_rows - len(chunk.bad) - n_new,
-        n_bad=F("n_bad") + len(chunk.bad),
-        bad_reasons=dict(Counter(current.bad_reasons) + Counter(row.reason for row in chunk.bad)),
-    )
-
-
-def _write_bad_rows(current: LogImport, bad: list[BadEntry]) -> None:
-    room = max(0, MAX_STORED_BAD_ROWS - current.n_bad)
-    BadRow.objects.bulk_create(
-        BadRow(log_import=current, line=row.line, reason=row.reason[:200], excerpt=row.excerpt) for row in bad[:room]
-    )
-
-
-def _write_queries(log_import: LogImport, chunk: Chunk) -> int:
-    """Upserts the chunk's queries, counts and askers; returns how many queries the project did not have."""
-    ids = _query_ids(log_import.project_id, chunk.queries)
-    new = {key: tally for key, tally in chunk.queries.items() if key not in ids}
-    with connection.cursor() as cursor:
-        cursor.executemany(_ADD_SEEN, [(chunk.queries[key].n, pk) for key, pk in ids.items()])
-        if new:
-            cursor.executemany(_INSERT_QUERY, _query_rows(log_import, new))
-            ids |= _query_ids(log_import.project_id, new)
-        import_id = log_import.pk
-        counts = [(pk, import_id, chunk.queries[key].n) for key, pk in ids.items()]
-        cursor.executemany(_UPSERT_COUNT, counts)
-        askers = [(pk, user) for key, pk in ids.items() for user in sorted(chunk.queries[key].users)]
-        if askers:
-            cursor.executemany(_INSERT_ASKER, askers)
-    return len(new)
-
-
-def _query_ids(project_id: int, keys: Iterable[str]) -> dict[str, int]:
-    """Ids by content hash, in the order of the hashes, so that every writer takes its locks in the same order."""
-    wanted = sorted(keys)
-    if not wanted:
-        return {}
-    places = ", ".join(["%s"] * len(wanted))
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_SELECT_IDS} ({places}) ORDER BY content_hash", [project_id, *wanted])
-        return dict(cursor.fetchall())
-
-
-def _query_rows(log_import: LogImport, new: dict[str, Tally]) -> list[tuple[Any, ...]]:
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    project_id, import_id = log_import.project_id, log_import.pk
-    return [
-        (project_id, key, tally.text, tally.n, quarantine_reason(tally.text), now, import_id)
-        for key, tally in sorted(new.items())
-    ]
-
-
-_QUERY, _COUNT, _ASKER = (model._meta.db_table for model in (Query, QueryCount, QueryUser))
-# Plain SQL, because the ORM's upsert can replace a count but not add to it, and prepares long lists slowly.
-_SELECT_IDS = f"SELECT content_hash, id FROM {_QUERY} WHERE project_id = %s AND content_hash IN"
-_ADD_SEEN = f"UPDATE {_QUERY} SET n_seen = n_seen + %s WHERE id = %s"
-_INSERT_QUERY = (
-    f"INSERT INTO {_QUERY} (project_id, content_hash, text, n_seen, quarantine_reason, created_at, first_import_id) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s) "
-    f"ON CONFLICT (project_id, content_hash) DO UPDATE SET n_seen = {_QUERY}.n_seen + EXCLUDED.n_seen"
-)
-_UPSERT_COUNT = (
-    f"INSERT INTO {_COUNT} (query_id, log_import_id, n) VALUES (%s, %s, %s) "
-    f"ON CONFLICT (query_id, log_import_id) DO UPDATE SET n = {_COUNT}.n + EXCLUDED.n"
-)
-_INSERT_ASKER = f"INSERT INTO {_ASKER} (query_id, user_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+def decided_reasons(project: Project) -> dict[str, str]:
+    """Content hash -> quarantine reason ('' for released) of the texts that curators decided about."""
+    rows = PrivacyDecision.objects.filter(
+        project=project, kind=TextKind.QUERY, act__in=[PrivacyAct.RELEASE, PrivacyAct.QUARANTINE]
+    ).order_by("id")
+    return {
+        key: reason if act == PrivacyAct.QUARANTINE else ""
+        for key, act, reason in rows.values_list("content_hash", "act", "reason")
+    }

@@ -14,7 +14,7 @@ from core.access import project_for, roles_in
 from core.errors import QuarryError
 from core.models import Project, Role
 from core.paging import keyset_page
-from curation.readers import LogFormat, LogShape
+from curation.reading import LogFormat, LogShape
 from curation.selectors.queries import import_report
 from curation.services.logs import MAX_STORED_BAD_ROWS, IngestStart, start_ingest_log, store_log
 

@@ -10,12 +10,14 @@ from django.core.management import call_command
 from core.errors import BadInputError, ConflictError
 from core.jobs import JobFencedError, RunningJob, cancel_job, claim, run_claimed, run_inline
 from core.models import Job, JobState
-from curation.models import BadRow, LogImport, Query, QueryCount, QueryUser
-from curation.readers import EmptyLogError, LogShape, UnknownColumnError
+from curation import log_shards
+from curation.log_shards import user_hash
+from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, QueryUser, RuleHit, Verdict
+from curation.reading import EmptyLogError, LogShape, UnknownColumnError
 from curation.selectors import current_rule_set, proposable_queries
 from curation.selectors.queries import import_report, second_import_report
-from curation.services import logs
-from curation.services.logs import start_ingest_log, store_log, store_log_file, user_hash
+from curation.services import log_writing, logs
+from curation.services.logs import start_ingest_log, store_log, store_log_file
 from curation.services.rules import start_apply_rules
 from tests.factories import ProjectFactory
 
@@ -143,83 +145,116 @@ class Killed(BaseException):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(logs, "CHUNK_ROWS", 3)
+    """Three queries a transaction, and shards of a few lines."""
+    monkeypatch.setattr(log_writing, "MAX_CHUNK_ROWS", 3)
+    monkeypatch.setattr(log_shards, "PART_ROWS", 5)
+    monkeypatch.setattr(logs, "SHARD_BYTES", 100)
 
 
-def make_log(n=20):
-    lines = [f"python query {number % 8}" if number % 5 else "\t" for number in range(n)]
+def make_log(n=60):
+    lines = [f"python query {number % 23}" if number % 5 else "\t" for number in range(n)]
     return "\n".join(lines).encode() + b"\n"
 
 
 def state_of(project):
+    """All that an import leaves in a project, without ids and times."""
     found = project.log_imports.get()
-    counts = list(QueryCount.objects.order_by("query__content_hash").values_list("query__content_hash", "n"))
-    seen = list(project.queries.order_by("content_hash").values_list("content_hash", "n_seen"))
-    numbers = (found.n_read, found.n_new, found.n_known, found.n_bad, found.bad_reasons)
-    return numbers, counts, seen, list(BadRow.objects.values_list("line", flat=True))
+    key = "query__content_hash"
+    return {
+        "numbers": (found.n_read, found.n_new, found.n_known, found.n_bad, found.bad_reasons, found.is_complete),
+        "queries": sorted(project.queries.values_list("content_hash", "text", "n_seen", "quarantine_reason")),
+        "counts": sorted(QueryCount.objects.filter(log_import=found).values_list(key, "n")),
+        "verdicts": sorted(Verdict.objects.filter(query__project=project).values_list(key, "has_intent")),
+        "hits": sorted(RuleHit.objects.filter(verdict__query__project=project).values_list(f"verdict__{key}", "rule")),
+        "askers": sorted(QueryUser.objects.filter(log_import=found).values_list(key, "user_hash")),
+        "clicks": sorted(QueryClick.objects.filter(log_import=found).values_list(key, "url", "n")),
+        "bad": sorted(BadRow.objects.filter(log_import=found).values_list("line", "reason", "excerpt")),
+    }
 
 
-@pytest.mark.parametrize("killed_at", range(1, 7))
-def test_a_killed_import_goes_on_without_counting_twice(project, small_chunks, monkeypatch, killed_at):
+@pytest.mark.parametrize(
+    ("where", "name", "killed_at"),
+    [
+        *((log_shards, "_write", number) for number in (1, 4)),
+        *((log_shards, "_write_sorted", number) for number in (1, 3)),
+        *((log_writing.LogWriter, "_write", number) for number in (1, 2, 3)),
+        *((log_writing.LogWriter, "_write_verdicts", number) for number in (1, 3)),
+        (logs._Ingest, "_finish", 1),
+        (logs, "forget_file", 1),
+    ],
+)
+def test_a_killed_import_goes_on_without_counting_twice(project, small_chunks, monkeypatch, where, name, killed_at):
     plain = ProjectFactory(slug="plain")
     ingest(plain, make_log())
-    expected = state_of(plain)
-    plain.delete()
-
     start = begin(project, make_log())
     calls = []
-    write = logs._write
+    whole = getattr(where, name)
 
-    def dying_write(*args):
+    def dying(*args):
         calls.append(1)
         if len(calls) == killed_at:
             raise Killed
-        write(*args)
+        return whole(*args)
 
-    monkeypatch.setattr(logs, "_write", dying_write)
-    with pytest.raises(Killed):
-        logs.ingest_log(run=claim(start.job.pk), log_import_id=start.log_import.pk)
-    assert project.log_imports.get().n_read == 3 * (killed_at - 1)
-    monkeypatch.setattr(logs, "_write", write)
-    logs.ingest_log(run=RunningJob(start.job.pk, Job.objects.get().owner_token), log_import_id=start.log_import.pk)
-    assert state_of(project) == expected
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, dying)
+        with pytest.raises(Killed):
+            logs.ingest_log(run=claim(start.job.pk), log_import_id=start.log_import.pk)
+    found = project.log_imports.get()
+    assert found.n_read == found.n_new + found.n_known + found.n_bad
+    run = RunningJob(start.job.pk, Job.objects.get(pk=start.job.pk).owner_token)
+    logs.ingest_log(run=run, log_import_id=start.log_import.pk)
+    assert state_of(project) == state_of(plain)
 
 
 def test_a_worker_that_was_taken_over_writes_nothing_more(project, small_chunks):
     start = begin(project, make_log())
     run = claim(start.job.pk)
-    chunk = logs.Chunk(start=0)
+    late = log_writing.LogWriter(start.log_import, current_rule_set(project), job_id=run.job_id, decided={})
     logs.ingest_log(run=run, log_import_id=start.log_import.pk)
     before = state_of(project)
+    row = log_shards.QueryRow("0" * 32, "python late", 1, 1, "", ())
     with pytest.raises(JobFencedError):
-        logs._write(run, start.log_import, chunk)
+        late._write([row])
     assert state_of(project) == before
 
 
-def test_a_cancelled_import_stops_and_can_be_taken_up_again(project, small_chunks):
-    start = begin(project, make_log())
+def cancelled_midway(project, data, name="log.txt", **shape):
+    """An import whose job was cancelled after some of its queries were written."""
+    start = begin(project, data, name, **shape)
     run = claim(start.job.pk)
     run.min_write_s = 0
-    cancel_job(job=start.job)
+
+    def cancel(done, total, note):
+        if note.startswith("Writing") and project.log_imports.get().n_read:
+            cancel_job(job=start.job)
+
+    run.on_progress = cancel
     run_claimed(run)
     start.job.refresh_from_db()
     start.log_import.refresh_from_db()
+    return start
+
+
+def test_a_cancelled_import_stops_and_can_be_taken_up_again(project, small_chunks, settings, tmp_path):
+    settings.QUARRY_HOME = tmp_path
+    start = cancelled_midway(project, make_log())
     assert start.job.state == JobState.CANCELLED
-    assert 0 < start.log_import.n_read < 20
+    assert 0 < start.log_import.n_read < 48
     assert not start.log_import.is_complete
+    assert list((tmp_path / "tmp").iterdir()) == []  # no shard is left lying about
     again = begin(project, make_log())
     assert again.log_import == start.log_import
     run_inline(again.job)
-    assert project.log_imports.get().n_read == 20
+    assert project.log_imports.get().n_read == 60
+    plain = ProjectFactory(slug="plain")
+    ingest(plain, make_log())
+    assert state_of(project) == state_of(plain)
 
 
 def test_a_begun_import_is_not_continued_with_other_columns(project, small_chunks):
-    data = b"query,other\n" + b"".join(b"python %d,x %d\n" % (n, n) for n in range(9))
-    start = begin(project, data, "a.csv", column="query")
-    run = claim(start.job.pk)
-    run.min_write_s = 0
-    cancel_job(job=start.job)
-    run_claimed(run)
+    data = b"query,other\n" + b"".join(b"python %d,x %d\n" % (n, n) for n in range(29))
+    cancelled_midway(project, data, "a.csv", column="query")
     with pytest.raises(ConflictError, match="column query"):
         begin(project, data, "a.csv", column="other")
 

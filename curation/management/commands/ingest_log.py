@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.commands import QuarryCommand, Report
-from curation.readers import LogFormat, LogShape
+from curation.reading import LogFormat, LogShape
 from curation.selectors.queries import import_report, second_import_report
 from curation.services.logs import COPY_BYTES, IngestStart, StoredLog, start_ingest_log, store_log, store_log_file
 
