@@ -18,6 +18,7 @@ ACCEPTED, REJECTED = "accepted", "rejected"
 AGREES, DIFFERS, NOT_SCORED = "agrees", "differs", "not scored"
 DEFAULT_N, DEFAULT_MINIMUM, DEFAULT_SECONDS = 250, 10, 6.0
 DEFAULT_BANDS = (2, 10, 100)
+EVEN_CHANCE = 0.5  # from here on a second opinion says "has intent"
 MAX_N, MAX_BANDS = 10_000, 6
 
 

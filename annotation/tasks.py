@@ -3,8 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from annotation.models import IntentSample, Release
+from annotation.models import IntentClassifier, IntentSample, Release
 from annotation.services.imports import IMPORT_VOTES, import_votes
+from annotation.services.intent_classifier import (
+    SCORE_INTENT,
+    TRAIN_INTENT_CLASSIFIER,
+    score_intent,
+    train_intent_classifier,
+)
 from annotation.services.intent_samples import SAMPLE_INTENT, sample_intent
 from annotation.services.releases import EXPORT_RELEASE, FREEZE_RELEASE, export_release, freeze_release
 from core.jobs import RunningJob, job_kind
@@ -34,3 +40,16 @@ def sample_intent_job(run: RunningJob, *, sample_id: int) -> dict[str, Any]:
 def import_votes_job(run: RunningJob, *, project_id: int, path: str, name: str) -> dict[str, Any]:
     """Imports votes or labels from a file."""
     return import_votes(run=run, project=Project.objects.get(pk=project_id), path=Path(path), name=name)
+
+
+@job_kind(TRAIN_INTENT_CLASSIFIER, queue="gpu")
+def train_intent_classifier_job(run: RunningJob, *, classifier_id: int, path: str = "") -> dict[str, Any]:
+    """Trains a second opinion on intent."""
+    classifier = IntentClassifier.objects.select_related("project", "rule_set").get(pk=classifier_id)
+    return train_intent_classifier(run=run, classifier=classifier, path=path)
+
+
+@job_kind(SCORE_INTENT, queue="gpu")
+def score_intent_job(run: RunningJob, *, classifier_id: int) -> dict[str, Any]:
+    """Asks a second opinion about every query."""
+    return score_intent(run=run, classifier=IntentClassifier.objects.select_related("project").get(pk=classifier_id))

@@ -5,13 +5,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from annotation.agreement import RESAMPLES, Alpha, Pattern, alpha
-from annotation.intent_samples import band_names
-from annotation.models import NO_INTENT_REASONS, IntentSample, Reason, Vote
+from annotation.intent_samples import EVEN_CHANCE, band_names
+from annotation.models import (
+    NO_INTENT_REASONS,
+    IntentClassifier,
+    IntentSample,
+    IntentScore,
+    Item,
+    Purpose,
+    Reason,
+    Vote,
+)
 from curation.intent import RuleProfile
-from curation.models import RuleSet
+from curation.models import RuleSet, Verdict
 from curation.rule_intervals import Estimate, LogEstimates, log_estimates, paired_difference, sample_intervals
 from curation.rule_quality import (
     PAPER_ACCURACY,
@@ -333,3 +342,40 @@ def _fits(query: JudgedQuery, outcome: Outcome | None, wanted: RowFilter) -> boo
         and (not wanted.cell or (outcome is not None and outcome.cell == wanted.cell))
         and (not wanted.rule or (outcome is not None and wanted.rule in outcome.hits))
     )
+
+
+# --- the second opinion --------------------------------------------------------------------------------------
+SIDES = {
+    "accepted": "rules accept, the second opinion doubts",
+    "rejected": "rules reject, the second opinion likes",
+}
+
+
+def second_opinions(classifier: IntentClassifier, rule_set: RuleSet, side: str) -> QuerySet[IntentScore]:
+    """Queries on which rules and classifier differ, to be sorted by `order_of(side)`: the widest difference first."""
+    verdicts = Verdict.objects.filter(query=OuterRef("query"), rule_set=rule_set, has_intent=side == "accepted")
+    doubtful = Q(chance__lt=EVEN_CHANCE) if side == "accepted" else Q(chance__gte=EVEN_CHANCE)
+    scores = IntentScore.objects.filter(doubtful, Exists(verdicts), classifier=classifier, query__quarantine_reason="")
+    return scores.select_related("query")
+
+
+def order_of(side: str) -> str:
+    """How the queries of a side are sorted."""
+    return "chance" if side == "accepted" else "-chance"
+
+
+def labels_of(query_ids: Iterable[int]) -> dict[int, bool | None]:
+    """Query id -> what the majority of people who judged its intent alone say; None while that is open."""
+    standing = Q(votes__retracted_at=None)
+    items = (
+        Item.objects.filter(query__in=list(query_ids), purpose=Purpose.INTENT_ONLY)
+        .annotate(
+            n_yes=Count("votes", filter=standing & Q(votes__intent="yes")),
+            n_no=Count("votes", filter=standing & Q(votes__intent="no")),
+        )
+        .values_list("query_id", "n_yes", "n_no", "done", "target", "is_set_aside")
+    )
+    return {
+        query: n_yes > n_no if done >= target and n_yes != n_no and not aside else None
+        for query, n_yes, n_no, done, target, aside in items
+    }

@@ -16,6 +16,7 @@ from annotation.intent_samples import (
     DEFAULT_N,
     DEFAULT_SECONDS,
     DIFFERS,
+    EVEN_CHANCE,
     MAX_N,
     NOT_SCORED,
     REJECTED,
@@ -41,7 +42,6 @@ SAMPLE_INTENT = "annotation.sample_intent"
 OPEN_AT_ONCE = 200
 READ_AT_ONCE = 5000
 PROGRESS_EVERY = 20_000
-EVEN_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
