@@ -15,14 +15,17 @@ from curation.reading.errors import (
     MemberNeededError,
     UnknownColumnError,
 )
-from curation.reading.guessing import guess_format, inspect_log
+from curation.reading.formats import guess_format
+from curation.reading.guessing import inspect_log
 from curation.reading.packing import Place, members
+from curation.reading.preview import Preview, PreviewColumn, PreviewRow, preview_log
 from curation.reading.reader import CHUNK_BYTES, chunks, first_rows, read_chunk, read_log, read_table
 from curation.reading.rows import BadRow, Chunk, LogColumns, LogRow, Record, clean_query, excerpt
-from curation.reading.shapes import Limits, LogFormat, LogShape
+from curation.reading.shapes import NONE, Limits, LogFormat, LogShape
 
 __all__ = [
     "CHUNK_BYTES",
+    "NONE",
     "BadRow",
     "BinaryLogError",
     "BrokenLogError",
@@ -38,6 +41,9 @@ __all__ = [
     "LogTooBigError",
     "MemberNeededError",
     "Place",
+    "Preview",
+    "PreviewColumn",
+    "PreviewRow",
     "Record",
     "UnknownColumnError",
     "chunks",
@@ -47,6 +53,7 @@ __all__ = [
     "guess_format",
     "inspect_log",
     "members",
+    "preview_log",
     "read_chunk",
     "read_log",
     "read_table",

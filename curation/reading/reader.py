@@ -6,8 +6,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from curation.reading.columns import find_column
 from curation.reading.errors import EmptyLogError, LogFileError
-from curation.reading.guessing import file_head, find_column, guess_format, inspect_log
+from curation.reading.formats import guess_format
+from curation.reading.guessing import inspect_log
+from curation.reading.head import file_head
 from curation.reading.json_rows import array_chunks, json_values
 from curation.reading.lines import Lines, line_chunks, text_lines
 from curation.reading.packing import Place, opened

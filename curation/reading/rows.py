@@ -164,5 +164,9 @@ def _texts(values: list[Any]) -> list[str]:
 def excerpt(raw: str | bytes) -> str:
     """The beginning of a row, made printable, with private parts masked before it is cut."""
     text = raw[:400].decode("utf-8", "replace") if isinstance(raw, bytes) else raw[:400]
-    shown = "".join(mark if mark.isprintable() else "�" for mark in " ".join(text.split()))
-    return mask(shown)[:MAX_EXCERPT_CHARS]
+    return mask(printable(text))[:MAX_EXCERPT_CHARS]
+
+
+def printable(text: str) -> str:
+    """The text on one line, with a mark for what cannot be shown."""
+    return "".join(mark if mark.isprintable() else "�" for mark in " ".join(text.split()))

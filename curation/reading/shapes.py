@@ -15,6 +15,7 @@ class LogFormat(StrEnum):
     PARQUET = "parquet"
 
 
+NONE = "-"
 TABLES = (LogFormat.CSV, LogFormat.TSV)
 
 
@@ -40,7 +41,7 @@ class Limits:
 class LogShape:
     """How to read a file. Whatever is left empty, `inspect_log` settles by looking at the head of the file.
 
-    Columns are named, or numbered from 1. `delimiter`, `quotes` and `header` are for CSV and TSV, `member` names the
+    Columns are named, or numbered from 1; a count, user or URL column `-` means none at all. `delimiter`, `quotes` and `header` are for CSV and TSV, `member` names the
     file inside a zip archive. `names` are the columns the file has, and `known` the known shape it was recognised as:
     both are found, never given.
     """
@@ -60,7 +61,9 @@ class LogShape:
     @property
     def wanted(self) -> tuple[str, str, str, str]:
         """The columns that are read: query, count, user, clicked URL; '' where there is none."""
-        return self.column, self.count_column, self.user_column, self.url_column
+        columns = (self.column, self.count_column, self.user_column, self.url_column)
+        query, count, user, url = ("" if column == NONE else column for column in columns)
+        return query, count, user, url
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for JSON; `from_data` gives the shape back."""
