@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import quality, queue, releases
+from annotation.api import plans, pools, quality, queue, releases
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/leases/", queue.LeasesApi.as_view(), name="api-claim"),
@@ -13,6 +13,13 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/skip/", queue.SkipApi.as_view(), name="api-skip"),
     path("projects/<slug:slug>/comments/", queue.CommentsApi.as_view(), name="api-comments"),
     path("projects/<slug:slug>/batches/", queue.BatchesApi.as_view(), name="api-batches"),
+    path("projects/<slug:slug>/batches/plan/", plans.PlanBatchApi.as_view(), name="api-plan-batch"),
+    path("projects/<slug:slug>/batches/plan/preview/", plans.PlanPreviewApi.as_view(), name="api-plan-preview"),
+    path("projects/<slug:slug>/batches/<int:pk>/plan/", plans.BatchPlanApi.as_view(), name="api-batch-plan"),
+    path("projects/<slug:slug>/batches/<int:pk>/gold/", plans.GoldResultsApi.as_view(), name="api-gold-results"),
+    path("projects/<slug:slug>/pools/", pools.PoolsApi.as_view(), name="api-pools"),
+    path("projects/<slug:slug>/pools/<int:pk>/", pools.PoolApi.as_view(), name="api-pool"),
+    path("projects/<slug:slug>/pools/<int:pk>/qrels/", pools.QrelsApi.as_view(), name="api-qrels"),
     path("projects/<slug:slug>/batches/<int:pk>/", queue.BatchActApi.as_view(), name="api-batch"),
     path("projects/<slug:slug>/agreement/", quality.AgreementApi.as_view(), name="api-agreement"),
     path("projects/<slug:slug>/votes/import/", releases.ImportVotesApi.as_view(), name="api-import-votes"),

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from annotation.views import quality, queue, releases
+from annotation.views import plans, pools, quality, queue, releases
 
 app_name = "annotation"
 urlpatterns: list[URLPattern] = [
@@ -12,6 +12,11 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/guideline/", queue.guideline, name="guideline"),
     path("p/<slug:slug>/guideline/edit/", queue.edit_guideline, name="guideline-edit"),
     path("p/<slug:slug>/batches/", queue.batches, name="batches"),
+    path("p/<slug:slug>/batches/plan/", plans.plan, name="plan"),
+    path("p/<slug:slug>/batches/plan/estimate/", plans.plan_estimate, name="plan-estimate"),
+    path("p/<slug:slug>/pools/", pools.pools, name="pools"),
+    path("p/<slug:slug>/pools/<int:pk>/", pools.pool, name="pool"),
+    path("p/<slug:slug>/pools/<int:pk>/qrels/", pools.pool_qrels, name="pool-qrels"),
     path("p/<slug:slug>/batches/<int:pk>/", queue.batch, name="batch"),
     path("p/<slug:slug>/batches/<int:pk>/change/", queue.change_batch, name="batch-change"),
     path("p/<slug:slug>/items/<int:pk>/", queue.item, name="item"),

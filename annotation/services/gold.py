@@ -7,6 +7,7 @@ is the one that was planned, however many people work, and the queue of live pai
 
 import hmac
 import math
+import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -144,3 +145,10 @@ def least_new_to_anyone(pairs: Iterable[int], people: Sequence[User]) -> int:
         seen = Slot.objects.filter(Q(person__in=people), pair__in=chunk).values_list("person", "pair").distinct()
         known.update(person for person, _ in seen)
     return len(wanted) - max(known.values(), default=0)
+
+
+def in_order_of_chance(known: Sequence[GoldPair], seed: int) -> list[GoldPair]:
+    """Shuffled by the seed; `known` comes in the order of content hashes, so the database's numbers play no part."""
+    shuffled = list(known)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled

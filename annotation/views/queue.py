@@ -20,6 +20,7 @@ from annotation.services import leases, votes
 from annotation.services.batches import MAX_OVERLAP, open_batch
 from annotation.services.guidelines import MAX_CHARS, current_guideline, publish_guideline
 from annotation.services.votes import Judgement
+from annotation.views.plans import planned_facts
 from core.access import person_of, project_for, roles_in
 from core.errors import BadInputError, NotFoundError, QuarryError
 from core.models import Project, Role, User
@@ -371,6 +372,7 @@ def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "leases": queue.live_leases(shown)[:SHOWN_LEASES],
         "n_late": project.items.filter(batch=shown, late_submissions__isnull=False).count(),
         "is_curator": Role.CURATOR in roles_in(request.user, project),
+        **planned_facts(shown, is_curator=Role.CURATOR in roles_in(request.user, project)),
     }
     return render(request, "annotation/batch.html", context)
 
