@@ -88,7 +88,7 @@ class RuleProfile:
     def judge_plainly(self, query: str, *, language: str = "python") -> Judgement:
         """The same by the definition: every rule's own expression, one after the other."""
         key, keyword = intent_key(query), language.lower()
-        hits = [rule.form for rule in self.rules if rule.pattern.search(key) and not _is_in_keyword(rule, keyword)]
+        hits = [rule.form for rule in self.rules if rule.pattern.search(key) and not is_in_keyword(rule, keyword)]
         if not self._has_language(key, keyword):
             hits.append(missing_language_form(keyword))
         return Judgement(tuple(hits))
@@ -99,7 +99,7 @@ class RuleProfile:
 
     def rules_off(self, language: str) -> tuple[Rule, ...]:
         """Rules that do not apply for a language because its keyword itself would be hit (`c#`; `-` in objective-c)."""
-        return tuple(rule for rule in self.rules if _is_in_keyword(rule, language.lower()))
+        return tuple(rule for rule in self.rules if is_in_keyword(rule, language.lower()))
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class RuleProfile:
         masks = [0] * len(keys)
         self._mark_words(text, keys, masks)
         self._mark_symbols(text, keys, masks)
-        off = sum(1 << index for index, rule in enumerate(self.rules) if _is_in_keyword(rule, keyword))
+        off = sum(1 << index for index, rule in enumerate(self.rules) if is_in_keyword(rule, keyword))
         if off:
             masks = [mask & ~off for mask in masks]
         self._mark_language(keys, masks, keyword)
@@ -195,8 +195,9 @@ def _any_in(needed: tuple[str, ...], key: str) -> bool:
     return not needed
 
 
-def _is_in_keyword(rule: Rule, keyword: str) -> bool:
+def is_in_keyword(rule: Rule, language: str) -> bool:
     """Whether the language keyword alone hits the rule, which would then reject every query with the keyword."""
+    keyword = language.lower()
     return bool(keyword) and rule.first_letters in keyword and rule.pattern.search(keyword) is not None
 
 

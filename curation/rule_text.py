@@ -66,6 +66,14 @@ class RuleEdit:
 
 def edited(profile: RuleProfile, edit: RuleEdit) -> RuleProfile:
     """The profile after an edit. Raises RuleSetError when there is no such rule, or another has the new form."""
+    check_edit(profile, edit)
+    rules = tuple(_replaced(profile.rules, edit))
+    # A new profile reads its own text, so that what is saved is what was checked.
+    return read_rule_set(write_rule_set(replace(profile, rules=rules, _words={})))
+
+
+def check_edit(profile: RuleProfile, edit: RuleEdit) -> None:
+    """Raises RuleSetError when the edit cannot be made."""
     forms = [rule.form for rule in profile.rules]
     if edit.old and edit.old not in forms:
         raise RuleSetError(problem=f"there is no rule {edit.old!r} in it.")
@@ -73,11 +81,8 @@ def edited(profile: RuleProfile, edit: RuleEdit) -> RuleProfile:
         check_rule(edit.rule)
         if edit.rule.form != edit.old and edit.rule.form in forms:
             raise RuleSetError(problem=f"the rule {edit.rule.form!r} stands in it already; change that one.")
-    rules = list(_replaced(profile.rules, edit))
-    if not rules:
+    elif forms == [edit.old]:
         raise RuleSetError(problem="the last rule cannot be removed: a rule set needs one.")
-    # A new profile reads its own text, so that what is saved is what was checked.
-    return read_rule_set(write_rule_set(replace(profile, rules=tuple(rules), _words={})))
 
 
 def _replaced(rules: Iterable[Rule], edit: RuleEdit) -> Iterable[Rule]:
