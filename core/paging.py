@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import BooleanField, Expression, F, Model, Q, QuerySet, Value
 from django.http import HttpRequest
 
 from core.errors import QuarryError
@@ -29,6 +29,7 @@ class Page:
     rows: list[Any]
     next: str
     previous: str
+    searched: int = 0  # above 0: the page is not full because only so many rows of the list were looked through
 
     def __iter__(self) -> Any:
         return iter(self.rows)
@@ -48,7 +49,7 @@ def keyset_page(queryset: QuerySet[Any], request: HttpRequest, size: int = 50, o
     backwards = bool(before) and not after
     cursor = after or before
     if cursor:
-        queryset = queryset.filter(_beyond(field, _read(cursor, queryset.model, field), descending != backwards))
+        queryset = queryset.filter(beyond(field, read_cursor(cursor, queryset.model, field), descending != backwards))
     sign = "-" if descending != backwards else ""
     rows = list(queryset.order_by(*(f"{sign}{name}" for name in dict.fromkeys([field, "id"])))[: size + 1])
     more = len(rows) > size
@@ -58,26 +59,50 @@ def keyset_page(queryset: QuerySet[Any], request: HttpRequest, size: int = 50, o
     has_next, has_previous = (True, more) if backwards else (more, bool(cursor))
     return Page(
         rows,
-        next=_write(rows[-1], field) if rows and has_next else "",
-        previous=_write(rows[0], field) if rows and has_previous else "",
+        next=cursor_of(rows[-1], field) if rows and has_next else "",
+        previous=cursor_of(rows[0], field) if rows and has_previous else "",
     )
 
 
-def _beyond(field: str, place: list[Any], descending: bool) -> Q:
-    side = "lt" if descending else "gt"
+class _Beyond(Expression):
+    """(field, id) < or > (value, pk), compared as one: both databases walk an index from there, ties included."""
+
+    output_field = BooleanField()
+    conditional = True
+
+    def __init__(self, field: str, place: list[Any], descending: bool) -> None:
+        super().__init__()
+        self.sign = "<" if descending else ">"
+        self.sources: list[Any] = [F(field), F("id"), Value(place[0]), Value(place[1])]
+
+    def get_source_expressions(self) -> list[Any]:
+        return self.sources
+
+    def set_source_expressions(self, exprs: Any) -> None:
+        self.sources = list(exprs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        parts = [compiler.compile(source) for source in self.sources]
+        left, key, value, pk = (sql for sql, _ in parts)
+        return f"({left}, {key}) {self.sign} ({value}, {pk})", [one for _, params in parts for one in params]
+
+
+def beyond(field: str, place: list[Any], descending: bool) -> Any:
+    """Condition for the rows that come after a place in the list; `place` is [value, id], or [id] by id."""
     if field == "id":
-        return Q(**{f"id__{side}": place[-1]})
-    value, pk = place
-    return Q(**{f"{field}__{side}": value}) | Q(**{field: value, f"id__{side}": pk})
+        return Q(**{f"id__{'lt' if descending else 'gt'}": place[-1]})
+    return _Beyond(field, place, descending)
 
 
-def _write(row: Any, field: str) -> str:
+def cursor_of(row: Any, field: str) -> str:
+    """The place of a row, for an address."""
     place = [row.pk] if field == "id" else [attrgetter(field.replace("__", "."))(row), row.pk]
     text = json.dumps(place, default=str, separators=(",", ":"))  # Django's encoder would drop microseconds
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read(cursor: str, model: type[Model], field: str) -> list[Any]:
+def read_cursor(cursor: str, model: type[Model], field: str) -> list[Any]:
+    """The place that a cursor stands for; raises BadCursorError when no pager made it."""
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
         if len(place) != (1 if field == "id" else 2) or not 0 <= int(place[-1]) < 2**63:

@@ -1,64 +1,48 @@
 """Reads of search logs, queries, verdicts and rule sets."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
-from core.errors import QuarryError
 from core.models import Project
-from curation.intent import LANGUAGE_CATEGORY, default_rule_set, missing_language_form
+from curation.intent import LANGUAGE_CATEGORY, default_rule_set
 from curation.models import Adoption, LogImport, Query, QueryUser, RuleSet, Verdict
-from curation.privacy import mask
+from curation.privacy import find_private, mask
+from curation.selectors.query_filter import (
+    ORDERS,
+    VERDICTS,
+    BadFilterError,
+    QueryFilter,
+    filtered_queries,
+    forms_of_category,
+)
 from curation.services.rule_counts import current_counts
 from curation.services.rule_sets import install_shipped_rule_sets, profile_of
 
-ORDERS = {"popular": "-n_seen", "newest": "-id"}
-VERDICTS = ("accepted", "rejected", "unjudged", "quarantined")
-MAX_SEARCH_CHARS = 200
-
-
-class BadFilterError(QuarryError):
-    """A filter that does not exist, or a value that it does not take."""
-
-    code, status = "bad_filter", 400
-    template = "The filter {name} does not take {value!r}. {known}"
-
-
-@dataclass(frozen=True)
-class QueryFilter:
-    """What a list of queries is narrowed to; empty fields ask nothing."""
-
-    verdict: str = ""
-    rule: str = ""
-    category: str = ""
-    reason: str = ""
-    text: str = ""
-    log: int | None = None
-    new_in: int | None = None
-
-    @classmethod
-    def parse(cls, params: Mapping[str, str]) -> "QueryFilter":
-        """Reads the known filters; raises BadFilterError for a value that makes no sense."""
-        given = {one.name: str(params.get(one.name, "")).strip() for one in fields(cls)}
-        if given["verdict"] and given["verdict"] not in VERDICTS:
-            raise BadFilterError(name="verdict", value=given["verdict"][:60], known=f"It takes {', '.join(VERDICTS)}.")
-        if "\0" in "".join(given.values()) or len(given["text"]) > MAX_SEARCH_CHARS:
-            raise BadFilterError(name="text", value="that text", known=f"At most {MAX_SEARCH_CHARS} characters.")
-        numbers = {name: _import_number(name, given.pop(name)) for name in ("log", "new_in")}
-        return cls(**given, **numbers)  # type: ignore[arg-type]
-
-    def as_params(self) -> dict[str, str]:
-        """The filters in use, as parameters of an address."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: str(value) for name, value in values.items() if value}
-
-
-def _import_number(name: str, given: str) -> int | None:
-    if given and not (given.isascii() and given.isdigit() and len(given) < 19):
-        raise BadFilterError(name=name, value=given[:60], known="It takes the number of an import.")
-    return int(given) if given else None
+__all__ = [
+    "ORDERS",
+    "VERDICTS",
+    "BadFilterError",
+    "QueryFilter",
+    "RuleCounts",
+    "current_rule_set",
+    "filtered_queries",
+    "forms_of_category",
+    "import_report",
+    "judgeable_queries",
+    "only_rule_counts",
+    "proposable_queries",
+    "quarantine_counts",
+    "rule_counts",
+    "rule_sets",
+    "second_import_report",
+    "shown_text",
+    "withheld_count",
+    "withheld_preview",
+]
+PREVIEWED_K = (1, 2, 3, 5, 10)
 
 
 def current_rule_set(project: Project) -> RuleSet:
@@ -78,12 +62,15 @@ def rule_sets(project: Project) -> QuerySet[RuleSet]:
 
 
 def proposable_queries(project: Project, rule_set: RuleSet | None = None) -> QuerySet[Query]:
-    """Queries that may become pairs: accepted by the rule set, not quarantined, asked by enough people."""
-    verdicts = Verdict.objects.filter(
-        query=OuterRef("pk"), rule_set=rule_set or current_rule_set(project), has_intent=True
-    )
-    rows = Query.objects.filter(Exists(verdicts), project=project, quarantine_reason="")
+    """Queries that may become pairs: accepted by the rule set, asked by enough people, neither quarantined nor left
+    out by a curator."""
+    rows = _accepted(project, rule_set or current_rule_set(project))
     return _asked_by_enough(rows, project.k_anonymity).order_by("content_hash")
+
+
+def _accepted(project: Project, rule_set: RuleSet) -> QuerySet[Query]:
+    verdicts = Verdict.objects.filter(query=OuterRef("pk"), rule_set=rule_set, has_intent=True)
+    return Query.objects.filter(Exists(verdicts), project=project, quarantine_reason="", is_left_out=False)
 
 
 def judgeable_queries(project: Project) -> QuerySet[Query]:
@@ -95,53 +82,46 @@ def judgeable_queries(project: Project) -> QuerySet[Query]:
 
 def withheld_count(project: Project, rule_set: RuleSet) -> int:
     """Accepted queries that too few people asked (k-anonymity)."""
-    accepted = project.queries.filter(quarantine_reason="", verdicts__rule_set=rule_set, verdicts__has_intent=True)
-    return accepted.count() - proposable_queries(project, rule_set).count()
+    return withheld_preview(project, rule_set, (project.k_anonymity,))[project.k_anonymity]
+
+
+def withheld_preview(project: Project, rule_set: RuleSet, sizes: tuple[int, ...] = PREVIEWED_K) -> dict[int, int]:
+    """k -> how many accepted queries would be withheld with that k. Reads every accepted query's askers once."""
+    accepted = _accepted(project, rule_set)
+    wanted = sorted({k for k in sizes if k > 1})
+    cases = {f"below_{k}": Count("pk", filter=Q(crowd__lt=k)) for k in wanted}
+    if not cases:
+        return dict.fromkeys(sizes, 0)
+    counts = accepted.annotate(crowd=_crowd()).aggregate(**cases)
+    return {k: counts.get(f"below_{k}", 0) for k in sizes}
+
+
+def _crowd() -> Any:
+    """Distinct people who asked; where the log names nobody, the number of times."""
+    askers = QueryUser.objects.filter(query=OuterRef("pk")).order_by().values("query")
+    people = Subquery(askers.annotate(n=Count("user_hash", distinct=True)).values("n"))
+    return Coalesce(people, F("n_seen"), output_field=BigIntegerField())
 
 
 def _asked_by_enough(rows: QuerySet[Query], k: int) -> QuerySet[Query]:
     """k-anonymity: distinct people where the log names people, else the number of times."""
     if k <= 1:
         return rows
-    crowded = QueryUser.objects.values("query").annotate(people=Count("id")).filter(people__gte=k).values("query")
+    people = QueryUser.objects.values("query").annotate(people=Count("user_hash", distinct=True))
+    crowded = people.filter(people__gte=k).values("query")
     any_asker = QueryUser.objects.filter(query=OuterRef("pk"))
     return rows.filter(Q(pk__in=crowded) | (Q(n_seen__gte=k) & ~Exists(any_asker)))
 
 
-def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> QuerySet[Query]:
-    """The project's queries under a filter. A text search never looks into quarantined queries."""
-    rows = Query.objects.filter(project=project)
-    verdicts = Verdict.objects.filter(query=OuterRef("pk"), rule_set=rule_set)
-    if wanted.verdict == "quarantined":
-        rows = rows.exclude(quarantine_reason="")
-    elif wanted.verdict:
-        rows = rows.filter(quarantine_reason="")
-        judged = Exists(verdicts.filter(has_intent=wanted.verdict == "accepted"))
-        rows = rows.filter(~Exists(verdicts) if wanted.verdict == "unjudged" else judged)
-    if wanted.reason:
-        rows = rows.filter(quarantine_reason=wanted.reason)
-    if wanted.rule or wanted.category:
-        forms = [wanted.rule] if wanted.rule else forms_of_category(project, rule_set, wanted.category)
-        rows = rows.filter(Exists(verdicts.filter(hits__rule__in=forms)), quarantine_reason="")
-    if wanted.text:
-        rows = rows.filter(text__icontains=wanted.text, quarantine_reason="")
-    if wanted.log is not None:
-        rows = rows.filter(counts__log_import_id=wanted.log)
-    if wanted.new_in is not None:
-        rows = rows.filter(first_import_id=wanted.new_in)
-    return rows
-
-
-def forms_of_category(project: Project, rule_set: RuleSet, category: str) -> list[str]:
-    """Printed forms of the rules of a category."""
-    if category == LANGUAGE_CATEGORY:
-        return [missing_language_form(project.language)]
-    return [rule.form for rule in profile_of(rule_set).rules if rule.category == category]
-
-
 def shown_text(query: Query) -> str:
-    """The text as anyone may see it: private parts of a quarantined query are masked."""
-    return mask(query.text) if query.quarantine_reason else query.text
+    """The text as anyone may see it: private parts of a quarantined query are masked.
+
+    Where the detectors do not find what it is held back for (a person did, or an older version), all of it is masked.
+    """
+    if not query.quarantine_reason:
+        return query.text
+    found = {finding.reason for finding in find_private(query.text)}
+    return mask(query.text) if query.quarantine_reason in found else f"[{query.quarantine_reason}]"
 
 
 @dataclass(frozen=True)
