@@ -50,7 +50,7 @@ def summary(run: CandidateRun) -> dict[str, Any]:
         "index": run.params.get("index", ""),
         "recall": run.params.get("recall"),
         "cached": run.params.get("cached_queries", 0) + run.params.get("cached_codes", 0),
-        "encoded": run.params.get("encoded", 0),
+        "encoded": run.params.get("encoded_queries", 0) + run.params.get("encoded_codes", 0),
         "queries": run.n_queries,
         "codes": run.n_codes,
         "kept": run.n_kept,

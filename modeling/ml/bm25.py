@@ -40,7 +40,7 @@ class Bm25Index:
                 places.append(place)
                 counts.append(count)
         self.size = len(lengths)
-        self._post(*(np.frombuffer(column, dtype=np.uintc) for column in (tokens, places, counts, lengths)), k1, b)
+        self._post(_numbers(tokens), _numbers(places), _numbers(counts), _numbers(lengths), k1, b)
 
     def _post(
         self,
@@ -79,6 +79,10 @@ class Bm25Index:
         """What no document can reach: the idf of all the query's words, also of those that stand in none."""
         ids = (self._ids.get(token) for token in sorted(set(query)))
         return float(sum(self._idf_of(0) if number is None else self._idf[number] for number in ids))
+
+
+def _numbers(column: "array[int]") -> NDArray[np.uintc]:
+    return np.frombuffer(column, dtype=np.uintc)
 
 
 def best_documents(totals: NDArray[np.float64], k: int) -> NDArray[np.int64]:

@@ -199,6 +199,17 @@ def best_threshold(scores: Floats, labels: NDArray[np.bool_]) -> float:
     return float(borders[np.argmin(np.where(allowed, wrong, len(scores) + 1))])
 
 
+def cross_fitted_accuracy(pairs: Sequence[Example], scores: Floats, labels: NDArray[np.bool_]) -> float | None:
+    """Share of right answers when each of five grouped parts is answered with the others' best threshold.
+
+    None where all pairs hang together, so that there are no others.
+    """
+    try:
+        return float(((scores > _cross_fitted(pairs, scores, labels)) == labels).mean())
+    except BadDataError:
+        return None
+
+
 def auc(scores: Floats, labels: NDArray[np.bool_]) -> float | None:
     """Chance that a pair judged 1 outscores a pair judged 0, ties half; None where one class is absent."""
     positives, negatives = scores[labels], np.sort(scores[~labels])

@@ -7,7 +7,6 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import QuerySet
 
-from core.encoders import load_encoder
 from core.encoding import Encoder, FloatArray
 from core.errors import ConflictError
 from core.jobs import RunningJob
@@ -61,23 +60,23 @@ class Vectors:
     of_codes: Encoded
 
     def record(self) -> dict[str, object]:
-        """For the record of a run: what came from the cache and how fast the rest was encoded."""
-        encoded = self.of_queries.n_encoded + self.of_codes.n_encoded
-        seconds = self.of_queries.seconds + self.of_codes.seconds
+        """For the record of a run: what came from the cache and how long the rest took to encode."""
         return {
             "dim": self.encoder.dim,
             "max_length": self.encoder.max_length,
             "cached_queries": self.of_queries.n_cached,
             "cached_codes": self.of_codes.n_cached,
-            "encoded": encoded,
-            "encoding_s": round(seconds, 3),
+            "encoded_queries": self.of_queries.n_encoded,
+            "encoded_codes": self.of_codes.n_encoded,
+            "encoding_queries_s": round(self.of_queries.seconds, 3),
+            "encoding_codes_s": round(self.of_codes.seconds, 3),
         }
 
 
-def encode_both(run: RunningJob, name: str, queries: list[str], ids: list[int], view: str, folder: Path) -> Vectors:
+def encode_both(
+    run: RunningJob, encoder: Encoder, queries: list[str], ids: list[int], view: str, folder: Path
+) -> Vectors:
     """Vectors of queries and codes; only what is not stored is encoded. Large matrices lie in `folder`."""
-    run.progress(0, 0, f"loading the encoder {name}")
-    encoder = load_encoder(name)
     total = len(queries) + len(ids)
 
     def report(before: int, what: str, done: int, n: int) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
+from core.encoders import load_encoder
+from core.encoding import Encoder
 from core.index import FaissIndex, TopCodes, about, make_index, top_codes
 from core.jobs import RunningJob
 from core.search_shards import SEARCH_SHARD, join_shards, shard_inputs, write_search
@@ -48,16 +51,26 @@ def scratch_folder(name: str) -> Iterator[Path]:
 
 
 def search(
-    run: RunningJob, wanted: RunSettings, query_ids: list[int], queries: list[str], code_ids: list[int]
+    run: RunningJob,
+    wanted: RunSettings,
+    query_ids: list[int],
+    queries: list[str],
+    code_ids: list[int],
+    encoder: Encoder | None = None,
 ) -> Found:
-    """The best codes of every query as the settings ask; queries and codes are numbered by their places."""
+    """The best codes of every query as the settings ask; queries and codes are numbered by their places.
+
+    encoder  the loaded encoder of the settings, where the caller has it already
+    """
     if wanted.retriever == CLICKED:
         return _search_clicks(run, query_ids, code_ids)
     with scratch_folder("search") as folder:
         words = _word_index(run, wanted, code_ids) if wanted.needs_words else None
         if not wanted.needs_vectors:
             return _search_words(run, wanted, words, queries)
-        vectors = encode_both(run, wanted.encoder, queries, code_ids, wanted.text_view, folder)
+        encoder = encoder or loaded_encoder(run, wanted)
+        vectors = encode_both(run, encoder, queries, code_ids, wanted.text_view, folder)
+        started = time.perf_counter()
         depth = max(wanted.depth, wanted.pool) if wanted.retriever in HYBRIDS else wanted.depth
         dense, facts = _search_vectors(run, wanted, vectors, depth, folder)
         ranked = Ranked.of(dense)
@@ -74,8 +87,14 @@ def search(
                 weight=wanted.weight,
                 progress=_say(run, "fusing"),
             )
-        facts |= vectors.record()
+        facts |= {**vectors.record(), "search_s": round(time.perf_counter() - started, 3)}
     return Found(ranked.matches(), ranked.best(), vectors.encoder.fingerprint[:64], facts)
+
+
+def loaded_encoder(run: RunningJob, wanted: RunSettings) -> Encoder:
+    """The encoder of the settings."""
+    run.progress(0, 0, f"loading the encoder {wanted.encoder}")
+    return load_encoder(wanted.encoder)
 
 
 def _say(run: RunningJob, what: str) -> Any:
