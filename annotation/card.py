@@ -116,6 +116,7 @@ def card(facts: dict[str, Any]) -> str:
         _splits(facts),
         _statistics(facts["statistics"]),
         _votes(facts),
+        *_pools(facts),
         _limits(),
     ]
     return "\n\n".join(sections) + "\n"
@@ -215,6 +216,22 @@ def _votes(facts: dict[str, Any]) -> str:
     if votes["raters"].get("simulated"):
         lines.append("**Simulated raters are programs.** Their votes are no human judgement.")
     return "\n\n".join(lines)
+
+
+def _pools(facts: dict[str, Any]) -> list[str]:
+    qrels = facts.get("qrels")
+    if not qrels:
+        return []
+    pools = "; ".join(
+        f"{pool['queries']:,} queries, the best {pool['depth']} codes of each of {len(pool['systems'])} systems"
+        for pool in qrels["pools"]
+    )
+    return [
+        "## Judged pools\n\n`qrels.txt` (TREC's form: query, 0, code, relevance, by content hash) and `qrels.json` "
+        f"(with texts, votes and the split of the query) hold every judged pair of the test pools: {pools}. "
+        f"{qrels['judged']:,} pairs are judged, {qrels['relevant']:,} of them relevant; {qrels['not_judged']:,} are "
+        "not judged yet. They are there whatever the keep rule says. Do not test on queries whose split is train."
+    ]
 
 
 def _limits() -> str:

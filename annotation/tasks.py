@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from annotation.models import IntentClassifier, IntentSample, Release
+from annotation.models import IntentClassifier, IntentSample, Pool, Release
 from annotation.services.imports import IMPORT_VOTES, import_votes
 from annotation.services.intent_classifier import (
     SCORE_INTENT,
@@ -12,6 +12,7 @@ from annotation.services.intent_classifier import (
     train_intent_classifier,
 )
 from annotation.services.intent_samples import SAMPLE_INTENT, sample_intent
+from annotation.services.pools import BUILD_POOL, build_pool
 from annotation.services.releases import EXPORT_RELEASE, FREEZE_RELEASE, export_release, freeze_release
 from core.jobs import RunningJob, job_kind
 from core.models import Project
@@ -53,3 +54,9 @@ def train_intent_classifier_job(run: RunningJob, *, classifier_id: int, path: st
 def score_intent_job(run: RunningJob, *, classifier_id: int) -> dict[str, Any]:
     """Asks a second opinion about every query."""
     return score_intent(run=run, classifier=IntentClassifier.objects.select_related("project").get(pk=classifier_id))
+
+
+@job_kind(BUILD_POOL, queue="gpu")
+def build_pool_job(run: RunningJob, *, pool_id: int) -> dict[str, Any]:
+    """Builds a test pool."""
+    return build_pool(run=run, pool=Pool.objects.select_related("project", "batch").get(pk=pool_id))

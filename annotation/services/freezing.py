@@ -22,6 +22,7 @@ from annotation.criteria import ReleaseCriteria
 from annotation.exporters import FileFacts, HashedFile, ReleasedPair, ReleaseWriter
 from annotation.models import RaterKind
 from annotation.quality import SET_ASIDE, answer_patterns, expected_disagreement, headline
+from annotation.selectors.pools import Qrels, judged_pools, qrels_of
 from annotation.selectors.releases import consistent_reads, imported_labels
 from annotation.selectors.votes import counted_votes, item_patterns
 from annotation.splits import Edge, Split, SplitSizeError, split_pairs
@@ -87,11 +88,13 @@ def build_release(
     with consistent_reads():
         items = item_patterns(project)
         kept = _decide_all(project, criteria, expected_disagreement(items), spool)
+        qrels = qrels_of(project, judged_pools(project))
     if not kept.edges:
         raise BadInputError(problem=nothing_kept(criteria, kept.removed))
     split = _split(kept, criteria)
     statistics, n_published, files = _write_pairs(project, kept, split.of_pair, folder, spool, on_progress)
     spool.unlink()
+    files += _write_qrels(qrels, kept, split.of_pair, folder)
     facts = {
         "language": project.language,
         "criteria": criteria.to_dict(),
@@ -107,6 +110,8 @@ def build_release(
             "raters": dict(sorted(Counter(kept.raters.values()).items())),
         },
     }
+    if qrels.rows:
+        facts["qrels"] = qrels.facts
     return facts, _write_documents(facts, files, folder)
 
 
@@ -257,6 +262,17 @@ def _write_pairs(
                 statistics.add(pair)
                 writer.add(pair, votes)
     return statistics, n_published, writer.close()
+
+
+def _write_qrels(qrels: Qrels, kept: Kept, of_pair: list[str | None], folder: Path) -> list[FileFacts]:
+    """Judged test pools, where there are any: every judged pair, whatever the keep rule says, each with the split that
+    its query stands in, so that nobody tests on what was trained on."""
+    if not qrels.rows:
+        return []
+    split_of = {edge.query: split for edge, split in zip(kept.edges, of_pair, strict=True) if split}
+    for row in qrels.rows:
+        row["split"] = split_of.get(row["query_hash"])
+    return [write_text(folder, "qrels.txt", qrels.text()), write_text(folder, "qrels.json", qrels.json())]
 
 
 def _pseudonyms(project: Project, kept: Kept) -> dict[str, str]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from django.conf import settings
 from django.db import IntegrityError
 
@@ -247,7 +246,7 @@ def _best_of_bm25(
     run: RunningJob, queries: list[str], codes: list[str], k: int
 ) -> tuple[list[list[int]], list[list[float]]]:
     """Codes without a word of the query are not found, so a query may have fewer than k."""
-    from modeling.ml.bm25 import Bm25Index, tokens_of
+    from modeling.ml.bm25 import Bm25Index, best_documents, tokens_of
 
     run.progress(0, len(queries), "indexing for bm25")
     index = Bm25Index([tokens_of(code) for code in codes])
@@ -255,13 +254,10 @@ def _best_of_bm25(
     for done, query in enumerate(queries):
         if done % 50 == 0:
             run.progress(done, len(queries), "searching with bm25")
-        values = index.scores(tokens_of(query))
-        best = (
-            np.lexsort((np.arange(len(values)), -values))[:k] if k < len(values) else np.argsort(-values, kind="stable")
-        )
-        best = best[values[best] > 0]
+        values = index.totals(tokens_of(query))
+        best = best_documents(values, k)
         ranked.append(best.tolist())
-        scores.append([round(float(value), 6) for value in values[best]])
+        scores.append(values[best].tolist())
     return ranked, scores
 
 
