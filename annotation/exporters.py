@@ -18,8 +18,8 @@ from typing import Any
 
 from annotation.splits import SPLITS, TRAIN
 from annotation.tokens import code_tokens, docstring_tokens
+from core.spreadsheets import spreadsheet_cell
 
-FORMULA_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
 Row = dict[str, Any]
 
 
@@ -214,15 +214,6 @@ def read_rows(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
-
-
-def spreadsheet_cell(value: Any) -> str:
-    """A CSV cell that no spreadsheet takes for a formula: a leading trigger character gets an apostrophe before it.
-
-    This changes the value, so JSON Lines is the lossless form.
-    """
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_TRIGGERS) else text
 
 
 def write_csv(out: HashedFile, columns: list[str], rows: Iterable[Row]) -> FileFacts:
