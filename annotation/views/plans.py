@@ -13,7 +13,7 @@ from annotation.budget import estimate
 from annotation.models import Batch, BatchPlan, Purpose
 from annotation.planning import BANDS, MIXES, ORDERS
 from annotation.selectors.gold import gold_results
-from annotation.selectors.plans import measured_pace, runs_to_plan
+from annotation.selectors.plans import measured_pace, runs_of_batch, runs_to_plan
 from annotation.services.batches import MAX_OVERLAP
 from annotation.services.gold import IMPORTED, JUDGED, label_sources
 from annotation.services.plans import MAX_SEED, Plan, default_settings, make_plan, plan_batch, read_settings
@@ -191,7 +191,7 @@ def plan_estimate(request: HttpRequest, slug: str) -> HttpResponse:
 def planned_facts(batch: Batch, *, is_curator: bool) -> dict[str, Any]:
     """The plan that the batch was opened by; for curators also how people did on its gold."""
     shown = BatchPlan.objects.filter(batch=batch).select_related("created_by").first()
-    facts: dict[str, Any] = {"batch_plan": shown, "plan_runs": []}
+    facts: dict[str, Any] = {"batch_plan": shown, "plan_runs": [], "scored_by": runs_of_batch(batch)}
     if shown is not None:
         facts["plan_runs"] = CandidateRun.objects.filter(project=batch.project_id, pk__in=shown.options["runs"])
     if is_curator and batch.gold_share:
