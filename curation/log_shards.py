@@ -34,10 +34,15 @@ MAX_BAD_ROWS = 1000  # of a chunk; all are counted
 MAX_N = 2**62
 PART_ROWS = 60_000  # rows of all shards that one sorted part takes together
 READ_ROWS = 8192
+ASKER_BYTES = 16
+MAX_ASKERS = 1000  # of a query: the smallest hashes, so that what is kept does not depend on any order
 
 
 class QueryRow(NamedTuple):
-    """A distinct query of the log: how many rows had it, how often it was asked, by whom, what was clicked."""
+    """A distinct query of the log: how many rows had it, how often it was asked, by whom, what was clicked.
+
+    `askers` holds the hashes of the people, ASKER_BYTES each, ascending, at most MAX_ASKERS of them.
+    """
 
     key: str
     text: str
@@ -45,7 +50,7 @@ class QueryRow(NamedTuple):
     n: int
     reason: str
     hits: tuple[str, ...]
-    users: tuple[str, ...] = ()
+    askers: bytes = b""
     urls: tuple[tuple[str, int], ...] = ()
 
 
@@ -304,7 +309,7 @@ def _merged(tables: "list[pa.Table]") -> "pa.Table":
         "n": _sums(group, table["n"].to_numpy(), len(starts)),
     }
     if "users" in table.column_names:
-        merged["users"], _ = _merged_lists(table["users"], None, group, len(starts))
+        merged["askers"] = _packed(_merged_lists(table["users"], None, group, len(starts))[0])
     if "urls" in table.column_names:
         merged["urls"], merged["clicks"] = _merged_lists(table["urls"], table["clicks"], group, len(starts))
     return pa.table(merged)
@@ -334,10 +339,25 @@ def _merged_lists(
     )
 
 
+def _packed(users: "pa.ListArray") -> "pa.Array":
+    """Each list of sorted hashes as one run of bytes, cut after MAX_ASKERS."""
+    import numpy as np
+    import pyarrow as pa
+
+    sizes = np.diff(users.offsets.to_numpy())
+    place = np.arange(len(users.values)) - np.repeat(users.offsets.to_numpy()[:-1], sizes)
+    kept = users.values.filter(pa.array(place < MAX_ASKERS))
+    ends = np.concatenate(([0], np.cumsum(np.minimum(sizes, MAX_ASKERS)))) * ASKER_BYTES
+    data = kept.take(pa.array(np.arange(len(kept)))).buffers()[1]  # a copy without offset
+    return pa.Array.from_buffers(pa.binary(), len(sizes), [None, pa.py_buffer(ends.astype(np.int32)), data])
+
+
 def _write_sorted(table: "pa.Table", reasons: list[str], hits: list[tuple[str, ...]], path: Path) -> None:
     import pyarrow as pa
 
-    columns = {name: table[name] for name in table.column_names}
+    columns = {name: table[name] for name in table.column_names if name not in {"hi", "lo"}}
+    halves = zip(table["hi"].to_pylist(), table["lo"].to_pylist(), strict=True)
+    columns["key"] = pa.array([f"{hi:016x}{lo:016x}" for hi, lo in halves], pa.string())
     columns["reason"] = pa.array(reasons, pa.string())
     columns["hits"] = pa.array(["\t".join(each) for each in hits], pa.string())
     with pa.OSFile(str(path), "wb") as file:
@@ -359,18 +379,16 @@ def sorted_queries(path: Path, *, after: str = "") -> Iterator[QueryRow]:
 
 
 def _query_rows(batch: "pa.RecordBatch") -> list[QueryRow]:
-    columns = batch.to_pydict()
-    keys = [f"{hi:016x}{lo:016x}" for hi, lo in zip(columns["hi"], columns["lo"], strict=True)]
-    nothing: list[tuple[Any, ...]] = [()] * len(keys)
-    users = [tuple(each.hex() for each in some) for some in columns["users"]] if "users" in columns else nothing
-    urls = nothing
+    columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
+    size = batch.num_rows
+    urls: list[Any] = [()] * size
     if "urls" in columns:
         both = zip(columns["urls"], columns["clicks"], strict=True)
         urls = [tuple(zip(names, clicks, strict=True)) for names, clicks in both]
     forms = {text: tuple(text.split("\t")) if text else () for text in set(columns["hits"])}
     hits = [forms[text] for text in columns["hits"]]
-    rows = zip(keys, columns["text"], columns["rows"], columns["n"], columns["reason"], hits, users, urls, strict=True)
-    return [QueryRow(*row) for row in rows]
+    plain = (columns[name] for name in ("key", "text", "rows", "n", "reason"))
+    return list(map(QueryRow, *plain, hits, columns.get("askers", [b""] * size), urls))
 
 
 def parts_of(n_rows: int) -> list[tuple[int, int]]:

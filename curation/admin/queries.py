@@ -12,7 +12,6 @@ from curation.models import (
     LogImport,
     Query,
     QueryCount,
-    QueryUser,
     RuleHit,
     RuleSet,
     Verdict,
@@ -74,13 +73,8 @@ class VerdictCountAdmin(ReadOnlyAdmin):
 @admin.register(QueryCount)
 class QueryCountAdmin(ReadOnlyAdmin):
     list_display = ("id", "query", "log_import", "n")
+    exclude = ("askers",)
     list_select_related = ("query", "log_import")
-
-
-@admin.register(QueryUser)
-class QueryUserAdmin(ReadOnlyAdmin):
-    list_display = ("id", "query", "user_hash")
-    list_select_related = ("query",)
 
 
 @admin.register(BadRow)

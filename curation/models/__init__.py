@@ -2,9 +2,10 @@
 
 from curation.models.candidates import BestMatch, Candidate, CandidateRun, Outcome, Pair
 from curation.models.code import Code, CodeOccurrence, CodeSettings, CodeSource
-from curation.models.logs import BadRow, LogImport, Query, QueryClick, QueryCount, QueryUser
+from curation.models.logs import BadRow, LogImport, Query, QueryClick, QueryCount
 from curation.models.privacy import PrivacyAct, PrivacyDecision, SavedFilter, TextKind
 from curation.models.rules import Adoption, RuleHit, RuleSet, Verdict, VerdictCount
+from curation.models.uploads import LogUpload
 
 __all__ = [
     "Adoption",
@@ -17,6 +18,7 @@ __all__ = [
     "CodeSettings",
     "CodeSource",
     "LogImport",
+    "LogUpload",
     "Outcome",
     "Pair",
     "PrivacyAct",
@@ -24,7 +26,6 @@ __all__ = [
     "Query",
     "QueryClick",
     "QueryCount",
-    "QueryUser",
     "RuleHit",
     "RuleSet",
     "SavedFilter",

@@ -49,6 +49,11 @@ class Query(models.Model):
     content_hash = models.CharField(max_length=32)
     text = models.TextField(help_text="As shown: NFKC, straight quotes, single spaces.")
     n_seen = models.BigIntegerField(default=0, help_text="Sum of its counts over all imports (derived).")
+    n_people = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Distinct people who asked, over all imports that name people, counted up to 1,000; 0: none does.",
+    )
     quarantine_reason = models.CharField(
         max_length=60, blank=True, help_text="Why privacy holds it back; empty: it may be shown."
     )
@@ -81,31 +86,24 @@ class Query(models.Model):
         return self.text if not self.quarantine_reason else f"[quarantined: {self.quarantine_reason}]"
 
 
+MAX_ASKERS = 1000
+ASKER_BYTES = 16
+
+
 class QueryCount(models.Model):
-    """How often one import saw a query."""
+    """How often one import saw a query, and who asked.
+
+    `askers` holds the salted hashes of the distinct people, 16 bytes each, ascending; of more than MAX_ASKERS people
+    only the smallest hashes. A row for each of them would be most of the database and was only ever counted.
+    """
 
     query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="counts", db_index=False)
     log_import = models.ForeignKey(LogImport, on_delete=models.CASCADE, related_name="counts")
     n = models.BigIntegerField()
+    askers = models.BinaryField(null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["query", "log_import"], name="query_count_once_per_import")]
-
-
-class QueryUser(models.Model):
-    """A distinct person (salted hash) who asked a query in one import; only used for k-anonymity."""
-
-    query = models.ForeignKey(Query, on_delete=models.CASCADE, related_name="askers", db_index=False)
-    log_import = models.ForeignKey(
-        LogImport, null=True, blank=True, on_delete=models.CASCADE, related_name="askers", db_index=False
-    )
-    user_hash = models.CharField(max_length=32)
-
-    class Meta:
-        # A person who stands in two logs has two rows, so that one import can be undone without the other.
-        constraints = [
-            models.UniqueConstraint(fields=["query", "user_hash", "log_import"], name="query_user_once_per_import")
-        ]
 
 
 class QueryClick(models.Model):

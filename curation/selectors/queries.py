@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, QuerySet, When
 
 from core.models import Project
 from curation.intent import LANGUAGE_CATEGORY, default_rule_set
-from curation.models import Adoption, LogImport, Query, QueryUser, RuleSet, Verdict
+from curation.models import Adoption, LogImport, Query, RuleSet, Verdict
 from curation.privacy import find_private, mask
 from curation.selectors.query_filter import (
     ORDERS,
@@ -97,20 +96,13 @@ def withheld_preview(project: Project, rule_set: RuleSet, sizes: tuple[int, ...]
 
 
 def _crowd() -> Any:
-    """Distinct people who asked; where the log names nobody, the number of times."""
-    askers = QueryUser.objects.filter(query=OuterRef("pk")).order_by().values("query")
-    people = Subquery(askers.annotate(n=Count("user_hash", distinct=True)).values("n"))
-    return Coalesce(people, F("n_seen"), output_field=BigIntegerField())
+    """Distinct people who asked; where no log names people, the number of times."""
+    return Case(When(n_people__gt=0, then=F("n_people")), default=F("n_seen"), output_field=BigIntegerField())
 
 
 def _asked_by_enough(rows: QuerySet[Query], k: int) -> QuerySet[Query]:
     """k-anonymity: distinct people where the log names people, else the number of times."""
-    if k <= 1:
-        return rows
-    people = QueryUser.objects.values("query").annotate(people=Count("user_hash", distinct=True))
-    crowded = people.filter(people__gte=k).values("query")
-    any_asker = QueryUser.objects.filter(query=OuterRef("pk"))
-    return rows.filter(Q(pk__in=crowded) | (Q(n_seen__gte=k) & ~Exists(any_asker)))
+    return rows if k <= 1 else rows.filter(Q(n_people__gte=k) | Q(n_people=0, n_seen__gte=k))
 
 
 def shown_text(query: Query) -> str:
@@ -141,8 +133,11 @@ class RuleCounts:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def rule_counts(project: Project, rule_set: RuleSet, *, with_rules: bool = True) -> RuleCounts:
-    """How many queries stand where; `withheld` are among the accepted. The counts are kept, not counted here."""
+def rule_counts(
+    project: Project, rule_set: RuleSet, *, with_rules: bool = True, with_withheld: bool = True
+) -> RuleCounts:
+    """How many queries stand where; `withheld` are among the accepted. The counts are kept, not counted here; only
+    what k-anonymity withholds is counted, which takes a second on a large project."""
     queries = project.queries.count()
     quarantined = project.queries.filter(quarantine_reason__gt="").count()
     counts = current_counts(project, rule_set)
@@ -154,7 +149,7 @@ def rule_counts(project: Project, rule_set: RuleSet, *, with_rules: bool = True)
         accepted=counts.accepted,
         rejected=counts.rejected,
         unjudged=queries - quarantined - counts.accepted - counts.rejected,
-        withheld=withheld_count(project, rule_set) if project.k_anonymity > 1 else 0,
+        withheld=withheld_count(project, rule_set) if with_withheld and project.k_anonymity > 1 else 0,
         by_rule=dict(most) if with_rules else {},
         by_category={name: counts.by_category.get(name, 0) for name in categories} if with_rules else {},
     )

@@ -107,7 +107,7 @@ def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -
     if wanted.log is not None:
         rows = rows.filter(counts__log_import_id=wanted.log)
     if wanted.new_in is not None:
-        rows = rows.filter(first_import_id=wanted.new_in)
+        rows = rows.filter(first_import_id=wanted.new_in, counts__log_import_id=wanted.new_in)  # by its index
     if wanted.asked_from is not None:
         rows = rows.filter(n_seen__gte=wanted.asked_from)
     if wanted.asked_to is not None:

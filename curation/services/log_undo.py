@@ -7,12 +7,14 @@ from django.db.models import F, Min, Model, QuerySet
 
 from core.db import run_in_chunks
 from core.errors import ConflictError
-from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, QueryUser, RuleHit, Verdict
+from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, RuleHit, Verdict
+from curation.services.log_writing import n_people, set_people
+from curation.services.rule_counts import mark_counts
 
 READ_ROWS = 2000
 Check = Callable[[], None]
 # What an import itself wrote; everything else that points at a query is the work of people or of later stages.
-_OWN = (QueryCount, QueryUser, QueryClick, Verdict)
+_OWN = (QueryCount, QueryClick, Verdict)
 
 
 def references_of_alone(log_import: LogImport) -> dict[str, int]:
@@ -76,14 +78,25 @@ def _take_back(log_import: LogImport, chunk: list[tuple[int, int, int]]) -> None
         .annotate(first=Min("log_import_id"))
     )
     alone = _only_brought(log_import, [pk for pk in ids if pk not in others])
-    for model in (QueryUser, QueryClick):
-        _delete(model.objects.filter(query_id__in=ids, log_import=log_import))
+    _delete(QueryClick.objects.filter(query_id__in=ids, log_import=log_import))
     _delete(counts)
     _delete_queries(alone)
     for pk, n in ids.items():
         if pk not in alone:
             Query.objects.filter(pk=pk).update(n_seen=F("n_seen") - n)
+    _count_people([pk for pk in ids if pk not in alone])
     _hand_over(log_import, others)
+    mark_counts(log_import.project_id)
+
+
+def _count_people(ids: list[int]) -> None:
+    """Counts the people of queries again that other imports name."""
+    held: dict[int, set[bytes]] = {pk: set() for pk in ids}
+    for pk, packed in QueryCount.objects.filter(query_id__in=ids, askers__isnull=False).values_list(
+        "query_id", "askers"
+    ):
+        held[pk].add(bytes(packed or b""))
+    set_people({pk: n_people(packed) for pk, packed in held.items()})
 
 
 def _only_brought(log_import: LogImport, candidates: list[int]) -> set[int]:

@@ -4,6 +4,7 @@ Each transaction also moves the import's position on, so a kill at any moment lo
 that was taken over cannot write. Verdicts of the project's rule set are written in the same pass.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ from django.utils import timezone
 from core.db import run_in_chunks
 from core.jobs import JobFencedError
 from core.models import Project
-from curation.log_shards import QueryRow
-from curation.models import LogImport, Query, QueryClick, QueryCount, QueryUser, RuleHit, RuleSet, Verdict
+from curation.log_shards import ASKER_BYTES, MAX_ASKERS, QueryRow
+from curation.models import LogImport, Query, QueryClick, QueryCount, RuleHit, RuleSet, Verdict
+from curation.services.rule_counts import count_verdicts
 
 MAX_CHUNK_ROWS = 10_000
 
@@ -63,7 +65,7 @@ class LogWriter:
         )
 
     def _write_queries(self, chunk: list[QueryRow]) -> int:
-        """Upserts queries, counts, verdicts, askers and clicks; returns how many queries the project did not have."""
+        """Upserts queries, counts, verdicts, clicks; returns how many queries the project did not have."""
         known = self._known(chunk)
         new = [row for row in chunk if row.key not in known] if known else chunk
         ids = dict(zip((row.key for row in new), _reserve(Query, len(new)), strict=True))
@@ -71,11 +73,11 @@ class LogWriter:
         if known:
             _add_seen([(row.n, known[row.key][0]) for row in chunk if row.key in known])
             ids |= {key: pk for key, (pk, _, _) in known.items()}
+            _add_people({known[row.key][0]: row.askers for row in chunk if row.key in known and row.askers})
         import_id = self._import.pk
-        _insert(QueryCount, ("query_id", "log_import_id", "n"), [(ids[row.key], import_id, row.n) for row in chunk])
+        counts = [(ids[row.key], import_id, row.n, row.askers or None) for row in chunk]
+        _insert(QueryCount, ("query_id", "log_import_id", "n", "askers"), counts)
         self._write_verdicts(self._to_judge(chunk, known), ids)
-        askers = [(ids[row.key], import_id, user) for row in chunk for user in row.users]
-        _insert(QueryUser, ("query_id", "log_import_id", "user_hash"), askers)
         clicks = [(ids[row.key], import_id, url, n) for row in chunk for url, n in row.urls]
         _insert(QueryClick, ("query_id", "log_import_id", "url", "n"), clicks)
         return len(new)
@@ -101,11 +103,22 @@ class LogWriter:
             now = connection.ops.adapt_datetimefield_value(now)
         project_id, import_id = self._import.project_id, self._import.pk
         columns = (
-            "id", "project_id", "content_hash", "text", "n_seen", "quarantine_reason", "is_left_out", "created_at",
-            "first_import_id",
+            "id", "project_id", "content_hash", "text", "n_seen", "n_people", "quarantine_reason", "is_left_out",
+            "created_at", "first_import_id",
         )  # fmt: skip
-        rows = [
-            (ids[row.key], project_id, row.key, row.text, row.n, self._reason(row), False, now, import_id)
+        rows: list[tuple[Any, ...]] = [
+            (
+                ids[row.key],
+                project_id,
+                row.key,
+                row.text,
+                row.n,
+                len(row.askers) // ASKER_BYTES,
+                self._reason(row),
+                False,
+                now,
+                import_id,
+            )
             for row in new
         ]
         _insert(Query, columns, rows)
@@ -129,6 +142,7 @@ class LogWriter:
         return wanted
 
     def _write_verdicts(self, rows: list[QueryRow], ids: dict[str, int]) -> None:
+        count_verdicts(self._import.project_id, self._rule_set, Counter(row.hits for row in rows))
         verdicts = _reserve(Verdict, len(rows))
         rule_set_id = self._rule_set.pk
         _insert(
@@ -194,3 +208,29 @@ def _add_seen(amounts: list[tuple[int, int]]) -> None:
             f"WHERE {table}.id = more.id",
             [[n for n, _ in amounts], [pk for _, pk in amounts]],
         )
+
+
+def _add_people(askers: dict[int, bytes]) -> None:
+    """Counts the people of queries that the project has: those who ask now and those of earlier imports, each once."""
+    if not askers:
+        return
+    held = {pk: {packed} for pk, packed in askers.items()}
+    rows = QueryCount.objects.filter(query_id__in=list(askers), askers__isnull=False)
+    for pk, packed in rows.values_list("query_id", "askers"):
+        held[pk].add(bytes(packed or b""))
+    set_people({pk: n_people(packed) for pk, packed in held.items()})
+
+
+def n_people(packed: Iterable[bytes]) -> int:
+    """Distinct people in some runs of packed hashes, counted up to MAX_ASKERS."""
+    people = {run[at : at + ASKER_BYTES] for run in packed for at in range(0, len(run), ASKER_BYTES)}
+    return min(MAX_ASKERS, len(people))
+
+
+def set_people(numbers: dict[int, int]) -> None:
+    """Writes the number of people of queries (id -> number)."""
+    if numbers:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"UPDATE {_table(Query)} SET n_people = %s WHERE id = %s", [(n, pk) for pk, n in numbers.items()]
+            )

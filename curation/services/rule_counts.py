@@ -1,6 +1,7 @@
 """Verdicts and their counts, which are kept in the same transaction, so that no page has to count a million rows.
 
-`write_verdicts` is the only way to write verdicts. Whatever else changes what counts (a query is quarantined or
+`write_verdicts` is the way to write verdicts; a log's import, which brings new queries only, inserts its own after
+`count_verdicts`. Whatever else changes what counts (a query is quarantined or
 released, queries are removed) calls `mark_counts` in its own transaction; the next reader then counts anew, exactly.
 """
 
@@ -47,6 +48,17 @@ def write_verdicts(*, project_id: int, rule_set: RuleSet, judged: Mapping[int, t
         tally.add_to(counts)
         counts.save()
     return len(changed)
+
+
+def count_verdicts(project_id: int, rule_set: RuleSet, found: Mapping[tuple[str, ...], int]) -> None:
+    """Counts verdicts (hits -> how many) that the caller inserts right after, in the same write transaction."""
+    if found:
+        counts = _locked_counts(project_id, rule_set)
+        tally = Tally(profile_of(rule_set))
+        for hits, n in found.items():
+            tally.add(hits, n)
+        tally.add_to(counts)
+        counts.save()
 
 
 class Tally:

@@ -1,4 +1,4 @@
-"""Queries by verdict, rule and quarantine; the rule sets, their effect, and their measurement."""
+"""The rule sets, their effect, and their measurement."""
 
 import tempfile
 from pathlib import Path
@@ -10,158 +10,30 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
-from core.access import project_for, roles_in
+from core.access import project_for
 from core.errors import BadInputError, QuarryError
 from core.models import Project, Role
-from core.paging import Page, keyset_page
 from curation.intent import LANGUAGE_CATEGORY, missing_language_form
-from curation.models import Query, RuleSet, Verdict
+from curation.models import RuleSet
 from curation.rule_quality import PAPER_ACCURACY, PAPER_F1, PAPER_QUERIES, RuleQuality, read_labelled
 from curation.selectors.queries import (
-    ORDERS,
-    VERDICTS,
-    QueryFilter,
     RuleCounts,
     current_rule_set,
-    filtered_queries,
-    only_rule_counts,
-    quarantine_counts,
     rule_counts,
     rule_sets,
-    shown_text,
 )
 from curation.services.rule_sets import profile_of
 from curation.services.rules import evaluate_rules, start_apply_rules
+from curation.views.queries import chosen_rule_set, curates
 
 READERS = (Role.ADJUDICATOR, Role.READER)
 MAX_LABELLED_BYTES = 20 * 2**20
 SHOWN_BARS = 25
-
-
-def chosen_rule_set(project: Project, given: str) -> RuleSet:
-    """The rule set of this number if the project may use it (else 404), or the current one."""
-    if not given:
-        return current_rule_set(project)
-    if not (given.isascii() and given.isdigit() and len(given) < 19):
-        raise BadInputError(problem="A rule set is given by its number.")
-    return get_object_or_404(rule_sets(project), pk=int(given))
-
-
-def chosen_order(given: str) -> str:
-    """The field to sort by."""
-    if given and given not in ORDERS:
-        raise BadInputError(problem=f"There is no order {given[:40]}. There are: {', '.join(ORDERS)}.")
-    return ORDERS[given or "popular"]
-
-
-@login_required
-@require_safe
-def queries(request: HttpRequest, slug: str) -> HttpResponse:
-    """Distinct queries under a filter, with their verdicts, and what the rules did in all."""
-    project = project_for(request.user, slug, *READERS)
-    rule_set = chosen_rule_set(project, request.GET.get("rule_set", ""))
-    wanted = QueryFilter.parse(request.GET)
-    order = chosen_order(request.GET.get("order", ""))
-    page = keyset_page(filtered_queries(project, rule_set, wanted), request, order=order)
-    is_first = not (request.GET.get("after") or request.GET.get("before"))
-    with_bars = is_first and set(wanted.as_params()) <= {"verdict"}
-    counts = rule_counts(project, rule_set, with_rules=with_bars)
-    context = {
-        "project": project,
-        "section": "queries",
-        "with_bars": with_bars and counts.rejected,
-        "rule_set": rule_set,
-        "wanted": wanted,
-        "order": request.GET.get("order", ""),
-        "page": page,
-        "rows": query_rows(page, rule_set, may_see_masked=_curates(request, project)),
-        "counts": counts,
-        "verdicts": VERDICTS,
-        "categories": [*profile_of(rule_set).categories, LANGUAGE_CATEGORY],
-        "reasons": quarantine_counts(project),
-        "log": project.log_imports.filter(pk=wanted.log or wanted.new_in or 0).first(),
-        **_bars(project, rule_set, counts),
-    }
-    return render(request, "curation/queries.html", context)
-
-
-def _curates(request: HttpRequest, project: Project) -> bool:
-    return Role.CURATOR in roles_in(request.user, project)
-
-
-def query_rows(page: Page, rule_set: RuleSet, *, may_see_masked: bool) -> list[dict[str, Any]]:
-    """What a list shows of each query: text (of a quarantined one masked, or nothing), verdict and rules hit."""
-    ids = [query.pk for query in page]
-    verdicts = Verdict.objects.filter(rule_set=rule_set, query_id__in=ids).prefetch_related("hits")
-    by_query = {verdict.query_id: verdict for verdict in verdicts}
-    return [_query_row(query, by_query.get(query.pk), may_see_masked) for query in page]
-
-
-def _query_row(query: Query, verdict: Verdict | None, may_see_masked: bool) -> dict[str, Any]:
-    hidden = bool(query.quarantine_reason) and not may_see_masked
-    # Rules hit by a quarantined text would tell of its words.
-    shown = verdict if verdict and not query.quarantine_reason else None
-    return {
-        "query": query,
-        "text": "" if hidden else shown_text(query),
-        "has_intent": shown.has_intent if shown else None,
-        "hits": sorted(hit.rule for hit in shown.hits.all()) if shown else [],
-    }
-
-
-def _bars(project: Project, rule_set: RuleSet, counts: RuleCounts) -> dict[str, Any]:
-    """Bars of rejected queries by category and by rule, each linked to its rows."""
-    address = reverse("curation:queries", args=[project.slug])
-
-    def link(**params: Any) -> str:
-        return f"{address}?{urlencode({'rule_set': rule_set.pk, **params})}"
-
-    by_category = [(name, n, link(category=name)) for name, n in counts.by_category.items()]
-    by_rule = [(rule, n, link(rule=rule)) for rule, n in list(counts.by_rule.items())[:SHOWN_BARS]]
-    return {"category_bars": by_category, "rule_bars": by_rule, "more_rules": max(0, len(counts.by_rule) - SHOWN_BARS)}
-
-
-@login_required
-@require_safe
-def query(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """One query: where it comes from, and what each rule set says of it."""
-    project = project_for(request.user, slug, *READERS)
-    found = project.queries.filter(pk=pk).first()
-    if found is None:
-        raise Http404("There is no such query in this project.")
-    may_see_masked = _curates(request, project)
-    context = {
-        "project": project,
-        "section": "queries",
-        "query": found,
-        "text": shown_text(found) if may_see_masked or not found.quarantine_reason else "",
-        "counts": found.counts.select_related("log_import").order_by("-n")[:50],
-        "n_askers": found.askers.count(),
-        "verdicts": _verdicts(found),
-        "n_pairs": found.pairs.count(),
-    }
-    return render(request, "curation/query.html", context)
-
-
-def _verdicts(found: Query) -> list[dict[str, Any]]:
-    if found.quarantine_reason:
-        return []
-    rows = found.verdicts.select_related("rule_set").prefetch_related("hits").order_by("rule_set__name", "-id")
-    return [
-        {
-            "rule_set": verdict.rule_set,
-            "has_intent": verdict.has_intent,
-            "hits": [
-                (hit.rule, profile_of(verdict.rule_set).category_of(hit.rule)) for hit in verdict.hits.order_by("rule")
-            ],
-        }
-        for verdict in rows
-    ]
 
 
 class LabelledForm(forms.Form):
@@ -184,22 +56,62 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
         return _apply(request, project, rule_set)
     form = LabelledForm(request.POST or None, request.FILES or None)
     quality = _measure(project, rule_set, form) if request.method == "POST" and form.is_valid() else None
+    counts, kept = rule_counts(project, rule_set), current_counts(project, rule_set)
     context = {
         "project": project,
         "section": "rules",
         "rule_set": rule_set,
-        "rule_set_text": str(rule_set.pk),
+        "current": current_rule_set(project),
         "rule_sets": rule_sets(project),
         "profile": profile_of(rule_set),
-        "counts": (counts := rule_counts(project, rule_set)),
-        "categories": _categories(project, rule_set, counts),
+        "counts": counts,
+        "judged_language": kept.language if kept.accepted + kept.rejected else project.language,
+        "category_bars": _category_bars(project, rule_set, counts),
+        "sort": (sort := chosen_sort(request.GET.get("sort", ""))),
+        "sorts": SORTS,
+        "rows": _rule_rows(project, rule_set, kept, sort),
         "form": form,
         "quality": quality,
         "paper": {"f1": PAPER_F1, "accuracy": PAPER_ACCURACY, "n": PAPER_QUERIES},
-        "curates": _curates(request, project),
-        "missing": missing_language_form(project.language),
+        "curates": curates(request, project),
     }
     return render(request, "curation/rules.html", context, status=400 if form.errors else 200)
+
+
+SORTS = {"rejected": "Rejected", "alone": "Alone", "form": "Rule", "category": "Category", "kind": "Kind"}
+
+
+def chosen_sort(given: str) -> str:
+    """The column to sort rules by."""
+    if given and given not in SORTS:
+        raise BadInputError(problem=f"There is no order {given[:40]}. There are: {', '.join(SORTS)}.")
+    return given or "rejected"
+
+
+def _rule_rows(project: Project, rule_set: RuleSet, counts: VerdictCount, sort: str) -> list[dict[str, Any]]:
+    """Every rule, and the language keyword, with how many queries it rejects, in all and alone."""
+    profile = profile_of(rule_set)
+    off = set(profile.rules_off(project.language))
+    rows: list[dict[str, Any]] = [
+        {"form": rule.form, "category": rule.category, "kind": rule.kind.value, "note": rule.note, "off": rule in off}
+        for rule in profile.rules
+    ]
+    if project.language:
+        note = "Every query must hold the keyword."
+        form = missing_language_form(project.language)
+        rows.append({"form": form, "category": LANGUAGE_CATEGORY, "kind": "keyword", "note": note, "off": False})
+    for row in rows:
+        row |= {"rejected": counts.by_rule.get(row["form"], 0), "alone": counts.alone.get(row["form"], 0)}
+    numbers = sort in {"rejected", "alone"}
+    return sorted(rows, key=lambda row: (-row[sort] if numbers else row[sort], row["form"]))
+
+
+def _category_bars(project: Project, rule_set: RuleSet, counts: RuleCounts) -> list[tuple[str, int, str]]:
+    address = reverse("curation:queries", args=[project.slug])
+    return [
+        (name, n, f"{address}?{urlencode({'rule_set': rule_set.pk, 'category': name})}")
+        for name, n in counts.by_category.items()
+    ]
 
 
 def _apply(request: HttpRequest, project: Project, rule_set: RuleSet) -> HttpResponse:
@@ -231,20 +143,3 @@ def measure_upload(project: Project, rule_set: RuleSet, upload: UploadedFile) ->
         file.flush()
         labelled = read_labelled(Path(file.name), name=upload.name or "the file")
     return evaluate_rules(rule_set=rule_set, queries=labelled, language=project.language)
-
-
-def _categories(project: Project, rule_set: RuleSet, counts: RuleCounts) -> list[dict[str, Any]]:
-    """Rules by category with how many queries each rejects, in all and alone."""
-    profile, alone = profile_of(rule_set), only_rule_counts(project, rule_set)
-    return [
-        {
-            "name": category,
-            "n": counts.by_category.get(category, 0),
-            "rules": [
-                {"rule": rule, "n": counts.by_rule.get(rule.form, 0), "alone": alone.get(rule.form, 0)}
-                for rule in profile.rules
-                if rule.category == category
-            ],
-        }
-        for category in profile.categories
-    ]

@@ -12,7 +12,7 @@ from core.jobs import JobFencedError, RunningJob, cancel_job, claim, run_claimed
 from core.models import Job, JobState
 from curation import log_shards
 from curation.log_shards import user_hash
-from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, QueryUser, RuleHit, Verdict
+from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, RuleHit, Verdict
 from curation.reading import EmptyLogError, LogShape, UnknownColumnError
 from curation.selectors import current_rule_set, proposable_queries
 from curation.selectors.queries import import_report, second_import_report
@@ -162,11 +162,12 @@ def state_of(project):
     key = "query__content_hash"
     return {
         "numbers": (found.n_read, found.n_new, found.n_known, found.n_bad, found.bad_reasons, found.is_complete),
-        "queries": sorted(project.queries.values_list("content_hash", "text", "n_seen", "quarantine_reason")),
-        "counts": sorted(QueryCount.objects.filter(log_import=found).values_list(key, "n")),
+        "queries": sorted(
+            project.queries.values_list("content_hash", "text", "n_seen", "n_people", "quarantine_reason")
+        ),
+        "counts": sorted(QueryCount.objects.filter(log_import=found).values_list(key, "n", "askers")),
         "verdicts": sorted(Verdict.objects.filter(query__project=project).values_list(key, "has_intent")),
         "hits": sorted(RuleHit.objects.filter(verdict__query__project=project).values_list(f"verdict__{key}", "rule")),
-        "askers": sorted(QueryUser.objects.filter(log_import=found).values_list(key, "user_hash")),
         "clicks": sorted(QueryClick.objects.filter(log_import=found).values_list(key, "url", "n")),
         "bad": sorted(BadRow.objects.filter(log_import=found).values_list("line", "reason", "excerpt")),
     }
@@ -279,11 +280,18 @@ def test_a_broken_gzip_fails_the_job_with_a_plain_error(project):
 
 def test_users_are_kept_only_as_hashes_of_the_project(project):
     ingest(project, b"query,who\npython a,ada\npython a,ada\npython a,bob\npython b,ada\n", "a.csv", user_column="who")
-    hashes = set(QueryUser.objects.values_list("user_hash", flat=True))
-    assert len(hashes) == 2
-    assert QueryUser.objects.filter(query__text="python a").count() == 2
-    assert user_hash("ada", project.secret.encode()) in hashes
-    assert user_hash("ada", b"another secret") not in hashes
+    salt = project.secret.encode()
+    both = QueryCount.objects.get(query__text="python a").askers
+    assert both == b"".join(sorted(bytes.fromhex(user_hash(name, salt)) for name in ("ada", "bob")))
+    assert dict(project.queries.values_list("text", "n_people")) == {"python a": 2, "python b": 1}
+    assert user_hash("ada", salt) != user_hash("ada", b"another secret")
+
+
+def test_a_person_in_two_logs_counts_once(project):
+    ingest(project, b"query,who\npython a,ada\npython a,bob\n", "a.csv", user_column="who")
+    ingest(project, b"query,who\npython a,bob\npython a,cy\npython b,cy\n", "b.csv", user_column="who")
+    ingest(project, b"python a\npython b\n")
+    assert dict(project.queries.values_list("text", "n_people")) == {"python a": 3, "python b": 1}
 
 
 def accept_all(project):
