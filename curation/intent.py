@@ -274,7 +274,7 @@ def read_rule_set(text: str) -> RuleProfile:
     """
     data = _toml(text)
     included = [_included(name) for name in _texts(data, "include")]
-    own = tuple(_read_rule(number, entry) for number, entry in enumerate(_rule_entries(data), start=1))
+    own = tuple(read_rule(entry, number=number) for number, entry in enumerate(_rule_entries(data), start=1))
     rules = (*(rule for profile in included for rule in profile.rules), *own)
     _refuse_too_many(rules)
     inside_words = [word for profile in included for word in profile.language_inside_words]
@@ -332,7 +332,8 @@ def _rule_entries(data: dict[str, Any]) -> list[Any]:
     return entries
 
 
-def _read_rule(number: int, entry: Any) -> Rule:
+def read_rule(entry: Any, *, number: int = 1) -> Rule:
+    """A rule from its entry (category, form, kind, note, digits, stem); RuleSetError names it by its number."""
     known = {"category", "form", "kind", "note", "digits", "stem"}
     if not isinstance(entry, dict) or set(entry) - known:
         extra = ", ".join(sorted(set(entry) - known)) if isinstance(entry, dict) else "no table"

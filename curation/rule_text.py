@@ -95,6 +95,10 @@ def _replaced(rules: Iterable[Rule], edit: RuleEdit) -> Iterable[Rule]:
         yield edit.rule
 
 
+def _shown(value: Any) -> str:
+    return {True: "yes", False: "no", "": "(none)"}.get(value, str(value))
+
+
 @dataclass(frozen=True)
 class RuleChange:
     """A rule that is in both sets, but differs."""
@@ -107,6 +111,11 @@ class RuleChange:
         """What differs."""
         names = ("category", "kind", "digits", "stem", "note")
         return tuple(name for name in names if getattr(self.before, name) != getattr(self.after, name))
+
+    @property
+    def rows(self) -> list[tuple[str, str, str]]:
+        """(what, before, after) of everything that differs, as people read it."""
+        return [(name, _shown(getattr(self.before, name)), _shown(getattr(self.after, name))) for name in self.fields]
 
 
 @dataclass(frozen=True)

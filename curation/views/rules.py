@@ -19,7 +19,7 @@ from core.access import project_for
 from core.errors import BadInputError, QuarryError
 from core.models import Project, Role
 from curation.intent import LANGUAGE_CATEGORY, missing_language_form
-from curation.models import RuleSet
+from curation.models import RuleSet, VerdictCount
 from curation.rule_quality import PAPER_ACCURACY, PAPER_F1, PAPER_QUERIES, RuleQuality, read_labelled
 from curation.selectors.queries import (
     RuleCounts,
@@ -27,6 +27,7 @@ from curation.selectors.queries import (
     rule_counts,
     rule_sets,
 )
+from curation.services.rule_counts import current_counts
 from curation.services.rule_sets import profile_of
 from curation.services.rules import evaluate_rules, start_apply_rules
 from curation.views.queries import chosen_rule_set, curates
