@@ -117,12 +117,17 @@ def job_kind(name: str, *, queue: str = "default") -> Callable[[JobFunction], Jo
     return register
 
 
+def load_tasks() -> None:
+    """Imports the `tasks` module of every installed app, where kinds of jobs and regular duties are registered."""
+    for app in apps.get_app_configs():
+        if app.module and module_has_submodule(app.module, "tasks"):
+            import_module(f"{app.name}.tasks")
+
+
 def find_kind(name: str) -> JobKind:
     """The registered kind. Imports the `tasks` module of every installed app first; raises UnknownJobKindError."""
     if name not in _kinds:
-        for app in apps.get_app_configs():
-            if app.module and module_has_submodule(app.module, "tasks"):
-                import_module(f"{app.name}.tasks")
+        load_tasks()
     if name not in _kinds:
         raise UnknownJobKindError(kind=name)
     return _kinds[name]

@@ -22,6 +22,7 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from core import jobs
+from core.duties import all_duties
 from core.health import ensure_home_marker, read_home_marker
 from core.models import Job, JobState, WorkerBeat
 
@@ -168,6 +169,9 @@ class Housekeeper(threading.Thread):
             jobs.take_back_stale_jobs()
         if self._is_due("deliver", self.delivery.interval_s, slack_s=0.05):
             self.delivery.deliver()
+        for duty in all_duties():
+            if self._is_due(duty.name, duty.every_s):
+                duty.function()
 
     def beat(self) -> None:
         """Says that this worker is alive, on which queues, and which data folder it sees."""

@@ -7,6 +7,8 @@ from curation.api import candidates, code, logs, rules
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/logs/", logs.LogsApi.as_view(), name="api_logs"),
     path("projects/<slug:slug>/logs/<int:pk>/", logs.LogApi.as_view(), name="api_log"),
+    path("projects/<slug:slug>/logs/preview/", logs.PreviewLogApi.as_view(), name="api_preview_log"),
+    path("projects/<slug:slug>/logs/uploads/<int:pk>/", logs.LogUploadApi.as_view(), name="api_log_upload"),
     path("projects/<slug:slug>/queries/", rules.QueriesApi.as_view(), name="api_queries"),
     path("projects/<slug:slug>/rule-sets/", rules.RuleSetsApi.as_view(), name="api_rule_sets"),
     path("projects/<slug:slug>/apply-rules/", rules.ApplyRulesApi.as_view(), name="api_apply_rules"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from core.duties import duty
 from core.jobs import RunningJob, job_kind
 from curation.models import CandidateRun, CodeSource
 
@@ -44,3 +45,11 @@ def propose_pairs_job(run: RunningJob, *, candidate_run_id: int) -> dict[str, An
     from curation.services.candidates import propose_pairs
 
     return propose_pairs(run=run, candidate_run=CandidateRun.objects.get(pk=candidate_run_id))
+
+
+@duty("forget log uploads", every_s=600)
+def forget_uploads_duty() -> int:
+    """Removes uploaded logs that nobody confirmed within a day."""
+    from curation.services.log_uploads import forget_uploads
+
+    return forget_uploads()

@@ -9,6 +9,7 @@ from curation.views import (
     candidates,
     code,
     log_uploads,
+    log_uploads,
     logs,
     rule_sets,
     rules,
@@ -18,6 +19,7 @@ app_name = "curation"
 urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/logs/", logs.logs, name="logs"),
     path("p/<slug:slug>/logs/<int:pk>/", logs.log, name="log"),
+    path("p/<slug:slug>/logs/uploads/<int:pk>/", log_uploads.log_upload, name="log_upload"),
     path("p/<slug:slug>/logs/uploads/<int:pk>/", log_uploads.log_upload, name="log_upload"),
     path("p/<slug:slug>/queries/", rules.queries, name="queries"),
     path("p/<slug:slug>/queries/<int:pk>/", rules.query, name="query"),

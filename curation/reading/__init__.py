@@ -21,10 +21,11 @@ from curation.reading.packing import Place, members
 from curation.reading.preview import Preview, PreviewColumn, PreviewRow, preview_log
 from curation.reading.reader import CHUNK_BYTES, chunks, first_rows, read_chunk, read_log, read_table
 from curation.reading.rows import BadRow, Chunk, LogColumns, LogRow, Record, clean_query, excerpt
-from curation.reading.shapes import NONE, Limits, LogFormat, LogShape
+from curation.reading.shapes import DELIMITERS, NONE, Limits, LogFormat, LogShape
 
 __all__ = [
     "CHUNK_BYTES",
+    "DELIMITERS",
     "NONE",
     "BadRow",
     "BinaryLogError",

@@ -8,7 +8,6 @@ from curation.reading.head import first_line
 from curation.reading.packing import SUFFIXES
 from curation.reading.shapes import LogFormat
 
-DELIMITERS = {",": "comma", ";": "semicolon", "|": "vertical bar", "\t": "tab"}
 _JSON_ARRAY = re.compile(rb"\s*\[\s*[{\"\]]")
 _QUOTED = re.compile(r'"[^"]*"')
 _BY_NAME = {

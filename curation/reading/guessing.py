@@ -5,10 +5,10 @@ from pathlib import Path
 
 from curation.reading.columns import ONE_A_LINE, has_header, known_shape, with_columns
 from curation.reading.errors import EmptyLogError, LogFileError, LogTooBigError, UnknownColumnError
-from curation.reading.formats import DELIMITERS, explained_format, guess_delimiter
+from curation.reading.formats import explained_format, guess_delimiter
 from curation.reading.head import HEAD_BYTES, Sample, file_head, first_line, sample_objects, sample_rows
 from curation.reading.parquet import MAGIC, parquet_head
-from curation.reading.shapes import TABLES, Limits, LogFormat, LogShape
+from curation.reading.shapes import DELIMITERS, TABLES, Limits, LogFormat, LogShape
 from curation.reading.tables import dialect_of
 
 
@@ -61,7 +61,7 @@ def look_at(path: Path, shape: LogShape, *, limits: Limits | None = None, name: 
             raise LogFileError(name=name, problem="this is one JSON object. Give an array of objects, or one a line.")
         format, reason = explained_format(head, shape.member or name, column=shape.column)
         reasons.append(reason)
-    shape = replace(shape, format=format)
+    shape = replace(shape, format=format, names=())
     if format is LogFormat.TEXT:
         return Look(shape, Sample(), reasons)
     look = _table(shape, head, limits, name) if format in TABLES else _json(shape, head, name)
@@ -82,7 +82,8 @@ def _table(shape: LogShape, head: bytes, limits: Limits, name: str) -> Look:
     reasons = []
     if not shape.delimiter:
         shape = replace(shape, delimiter=guess_delimiter(head, shape.format))
-        reasons.append(f"Columns are cut at each {DELIMITERS[shape.delimiter]}.")
+        names = {mark: called for called, mark in DELIMITERS.items()}
+        reasons.append(f"Columns are cut at each {names[shape.delimiter]}.")
     rows = sample_rows(head, dialect_of(shape), limits)
     if not rows:
         raise EmptyLogError(name=name)

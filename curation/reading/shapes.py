@@ -16,6 +16,7 @@ class LogFormat(StrEnum):
 
 
 NONE = "-"
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}  # by the names that people choose them by
 TABLES = (LogFormat.CSV, LogFormat.TSV)
 
 
@@ -41,9 +42,9 @@ class Limits:
 class LogShape:
     """How to read a file. Whatever is left empty, `inspect_log` settles by looking at the head of the file.
 
-    Columns are named, or numbered from 1; a count, user or URL column `-` means none at all. `delimiter`, `quotes` and `header` are for CSV and TSV, `member` names the
-    file inside a zip archive. `names` are the columns the file has, and `known` the known shape it was recognised as:
-    both are found, never given.
+    Columns are named, or numbered from 1; a count, user or URL column `-` means none at all. `delimiter`, `quotes` and
+    `header` are for CSV and TSV, `member` names the file inside a zip archive. `names` are the columns the file has,
+    and `known` the known shape it was recognised as: both are found, never given.
     """
 
     format: LogFormat = LogFormat.AUTO

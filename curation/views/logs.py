@@ -14,57 +14,51 @@ from core.access import project_for, roles_in
 from core.errors import QuarryError
 from core.models import Project, Role
 from core.paging import keyset_page
-from curation.reading import LogFormat, LogShape
 from curation.selectors.queries import import_report
-from curation.services.logs import MAX_STORED_BAD_ROWS, IngestStart, start_ingest_log, store_log
+from curation.services.log_uploads import keep_upload, permitted_logs, store_permitted_file
+from curation.services.logs import MAX_STORED_BAD_ROWS, StoredLog, start_ingest_log, store_log
 
 READERS = (Role.ADJUDICATOR, Role.READER)
-FORMATS = {
-    LogFormat.AUTO: "Find out",
-    LogFormat.TEXT: "Text, one query a line",
-    LogFormat.CSV: "CSV",
-    LogFormat.TSV: "TSV",
-    LogFormat.JSONL: "JSON Lines",
-}
 
 
 class LogForm(forms.Form):
-    """A search log from the person's own machine."""
+    """A search log from the person's own machine, or from a permitted folder of the server."""
 
     file = forms.FileField(
         label="File",
+        required=False,
         allow_empty_file=True,
-        help_text="Text with one query a line, CSV, TSV or JSON Lines; plain or as gzip.",
+        help_text="Text with one query a line, CSV, TSV, JSON Lines, a JSON array or Parquet; "
+        "plain, or packed as gzip, zstd, xz, bzip2 or zip.",
     )
-    format = forms.ChoiceField(choices=[(each.value, label) for each, label in FORMATS.items()], required=False)
-    column = forms.CharField(
-        max_length=100,
+    path = forms.ChoiceField(
+        label="Or a file on the server",
         required=False,
-        label="Column of the query",
-        help_text="A name, or a number from 1. Empty: found by the usual names (query, text, title, ...).",
-    )
-    count_column = forms.CharField(
-        max_length=100,
-        required=False,
-        label="Column of the count",
-        help_text="How often it was asked. Empty: a column named count.",
-    )
-    user_column = forms.CharField(
-        max_length=100,
-        required=False,
-        label="Column of the user",
-        help_text="Only a salted hash is kept, to count how many people asked. Empty: a column named user.",
+        help_text="Files in the folders that the administrator permits.",
     )
 
-    def shape(self) -> LogShape:
-        """How the person says the file is to be read."""
-        given = self.cleaned_data
-        return LogShape(
-            LogFormat(given["format"] or LogFormat.AUTO),
-            given["column"].strip(),
-            given["count_column"].strip(),
-            given["user_column"].strip(),
-        )
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        listed = permitted_logs()
+        if listed:
+            field = self.fields["path"]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [("", "None"), *((name, name) for name in listed)]
+        else:
+            del self.fields["path"]
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = self.cleaned_data
+        if bool(given.get("file")) == bool(given.get("path")) and not self.errors:
+            raise forms.ValidationError("Choose one file." if given.get("path") else "Choose a file.")
+        return given
+
+    def store(self) -> StoredLog:
+        """Keeps a copy of the chosen file."""
+        upload = self.cleaned_data.get("file")
+        if upload is None:
+            return store_permitted_file(self.cleaned_data["path"])
+        return store_log(upload.chunks(), name=upload.name or "")
 
 
 @login_required
@@ -72,15 +66,14 @@ class LogForm(forms.Form):
 def logs(request: HttpRequest, slug: str) -> HttpResponse:
     """The imports of the project and the upload form."""
     project = project_for(request.user, slug, *(READERS if request.method == "GET" else ()), Role.CURATOR)
-    form = LogForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid() and (start := _start(request, project, form)):
-        if start.job is None:
-            messages.warning(request, f"{start.log_import.name} was imported before. Nothing was added.")
-        return redirect("curation:log", project.slug, start.log_import.pk)
+    form = LogForm(request.POST, request.FILES) if request.method == "POST" else LogForm()
+    if form.is_bound and form.is_valid() and (response := _take(request, project, form)):
+        return response
     context = {
         "project": project,
         "section": "logs",
         "form": form,
+        "waiting": project.log_uploads.select_related("user"),
         "page": keyset_page(project.log_imports.select_related("job"), request),
         "totals": project.log_imports.aggregate(
             read=Sum("n_read", default=0),
@@ -93,16 +86,20 @@ def logs(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "curation/logs.html", context, status=200 if form.is_valid() or not form.is_bound else 400)
 
 
-def _start(request: HttpRequest, project: Project, form: LogForm) -> IngestStart | None:
-    """The import that was queued; None when it was refused, with the reason on the form."""
+def _take(request: HttpRequest, project: Project, form: LogForm) -> HttpResponse | None:
+    """Keeps the file and shows what it would be read as, or starts at once; None when it was refused."""
     user: Any = request.user
-    upload = form.cleaned_data["file"]
     try:
-        stored = store_log(upload.chunks(), name=upload.name or "")
-        return start_ingest_log(project=project, stored=stored, shape=form.shape(), user=user)
+        if request.POST.get("act") != "import":
+            upload, _ = keep_upload(project=project, stored=form.store(), user=user)
+            return redirect("curation:log_upload", project.slug, upload.pk)
+        start = start_ingest_log(project=project, stored=form.store(), user=user)
     except QuarryError as error:
         form.add_error(None, str(error))
         return None
+    if start.job is None:
+        messages.warning(request, f"{start.log_import.name} was imported before. Nothing was added.")
+    return redirect("curation:log", project.slug, start.log_import.pk)
 
 
 @login_required
