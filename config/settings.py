@@ -7,7 +7,8 @@ ALLOWED_HOSTS         comma-separated; default: this machine only
 CSRF_TRUSTED_ORIGINS  comma-separated origins with scheme, for a proxy in front
 QUARRY_HOME           data folder; default: var/ beside manage.py
 QUARRY_ENCODER        default encoder name or folder; default: minilm
-QUARRY_SOURCE_ROOTS   comma-separated folders whose code pages and the API may read; commands may read any
+QUARRY_IMPORT_FOLDERS comma-separated folders whose logs and code pages and the API may read; commands may read any
+QUARRY_CODE_PROCESSES helper processes that parse code; default: as many as there are cores; 0: in the job itself
 QUARRY_HTTPS          1 when served over https: secure cookies, HSTS
 DEBUG                 1 for development only
 """
@@ -29,7 +30,8 @@ QUARRY_HOME.mkdir(parents=True, exist_ok=True)
 QUARRY_ENCODER = env.str("QUARRY_ENCODER", "minilm")
 # By name, so that the shared kernel imports no model library (core/encoding.py).
 ENCODER_LOADER = "modeling.ml.encoders.load_encoder"
-SOURCE_ROOTS = env.list("QUARRY_SOURCE_ROOTS", default=[])
+IMPORT_FOLDERS = env.list("QUARRY_IMPORT_FOLDERS", default=[])
+CODE_PROCESSES = env.int("QUARRY_CODE_PROCESSES", os.cpu_count() or 1)
 DEBUG = env.bool("DEBUG", False)
 MIN_SECRET_KEY_CHARS = 32
 

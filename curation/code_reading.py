@@ -22,10 +22,6 @@ MAX_FILE_BYTES = 5 * 2**20
 MAX_RECORD_CHARS = 1_000_000
 MAX_JSON_DEPTH = 64
 FILE, CODESEARCHNET, MBPP, COSQA = "file", "codesearchnet", "mbpp", "cosqa"
-# Long numbers and things shaped like phone numbers are constants in code, not people.
-PRIVATE_IN_CODE = frozenset(
-    {privacy.URL_LOGIN, privacy.EMAIL, privacy.SECRET, privacy.IBAN, privacy.CARD, privacy.USER_PATH}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +62,6 @@ class Problem:
 Found = FoundFunction | Problem
 
 
-def private_reason(text: str) -> str:
-    """Why privacy holds a code back; empty when it may be shown."""
-    return next((found.reason for found in privacy.find_private(text) if found.reason in PRIVATE_IN_CODE), "")
-
-
 def read_unit(unit: Unit) -> list[Found]:
     """What one piece of a source holds, in its own order."""
     if unit.kind != FILE:
@@ -103,7 +94,7 @@ def _read_file(unit: Unit) -> Iterator[Found]:
         yield Problem(unit.path, reading.problem)
     for function in reading.functions:
         reason = reason_to_leave_out(function, unit.path, in_generated_file=generated)
-        private = private_reason(function.text)
+        private = privacy.code_reason(function.text, function.docstring)
         yield FoundFunction(function, unit.path, reason, licence, unit.commit, private=private)
 
 
@@ -198,7 +189,7 @@ def _codesearchnet(record: dict[str, Any], where: str, unit: Unit) -> FoundFunct
         unit.licence,
         _text_of(record, "sha")[:64],
         _text_of(record, "repo", "repository_name")[:300],
-        private_reason(function.text),
+        privacy.code_reason(function.text, function.docstring),
     )
 
 
@@ -219,7 +210,7 @@ def _mbpp(record: dict[str, Any], where: str, unit: Unit) -> FoundFunction:
         raise _BadRecordError("no code or no text")
     name = record.get("task_id")
     function = _single(text, "python", f"task {name}" if type(name) is int else "", task.strip())
-    return FoundFunction(function, where, "", unit.licence, private=private_reason(f"{text}\n{task}"))
+    return FoundFunction(function, where, "", unit.licence, private=privacy.code_reason(text, task))
 
 
 def _cosqa(record: dict[str, Any], where: str, unit: Unit) -> FoundFunction:
@@ -239,7 +230,9 @@ def _cosqa(record: dict[str, Any], where: str, unit: Unit) -> FoundFunction:
         end_line=0,
         comments=parts.comments,
     )
-    return FoundFunction(function, f"{unit.path}#{number}", "", unit.licence, private=private_reason(text))
+    return FoundFunction(
+        function, f"{unit.path}#{number}", "", unit.licence, private=privacy.code_reason(text, function.docstring)
+    )
 
 
 def _single(text: str, language: str, name: str, docstring: str) -> Function:

@@ -78,13 +78,16 @@ class NearDuplicateFinder:
 
     threshold: float = DEFAULT_THRESHOLD
     n: int = 0
+    _always_kept: set[int] = field(default_factory=set)
     _tokens: list[Any] = field(default_factory=list)
     _lengths: list[int] = field(default_factory=list)
     _shingles: list[Any] = field(default_factory=list)  # per batch: flat array, offsets
     _keys: list[Any] = field(default_factory=list)  # per batch: (n, BANDS)
 
-    def add(self, code: str, language: str = "python") -> None:
-        """The next code, documentation left out."""
+    def add(self, code: str, language: str = "python", *, always_kept: bool = False) -> None:
+        """The next code, documentation left out; others may be dropped for one that is always kept, never itself."""
+        if always_kept:
+            self._always_kept.add(self.n)
         tokens = tokens_of(code, language)
         self._tokens.extend(zlib.crc32(token.encode("utf-8", "surrogatepass")) for token in tokens)
         self._lengths.append(len(tokens))
@@ -103,7 +106,9 @@ class NearDuplicateFinder:
         kept_in: dict[int, list[int]] = {}
         for place in range(self.n):
             own = [int(bucket) for bucket in buckets[place] if bucket >= 0]
-            best = self._most_similar(place, {kept for bucket in own for kept in kept_in.get(bucket, ())})
+            best = None
+            if place not in self._always_kept:
+                best = self._most_similar(place, {kept for bucket in own for kept in kept_in.get(bucket, ())})
             if best is not None:
                 yield best
                 continue

@@ -1,6 +1,12 @@
 """Code sources and code functions."""
 
+import re
+from urllib.parse import quote
+
 from django.db import models
+
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_GITHUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*\Z", re.ASCII)
 
 
 class CodeSource(models.Model):
@@ -95,6 +101,17 @@ class CodeOccurrence(models.Model):
             models.Index(fields=["source", "filter_reason", "code"], name="occurrence_by_reason"),
             models.Index(fields=["source", "licence", "code"], name="occurrence_by_licence"),
         ]
+
+    @property
+    def address(self) -> str:
+        """Where people can see these lines at this commit; '' where nothing says so, or the file was changed."""
+        lines = f"#L{self.start_line}-L{self.end_line}" if self.start_line else ""
+        base = self.source.remote
+        if not base and self.source.kind == "codesearchnet" and _GITHUB_NAME.match(self.repository):
+            base = f"https://github.com/{self.repository}"
+        if not base or not self.path or not _COMMIT.match(self.commit):
+            return ""
+        return f"{base}/blob/{self.commit}/{quote(self.path)}{lines}"
 
 
 class CodeSettings(models.Model):

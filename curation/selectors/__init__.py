@@ -1,7 +1,7 @@
 """Reads of the curation stage: the only door for other apps."""
 
 from curation.selectors.candidates import candidate_runs, pairs_to_open
-from curation.selectors.code import code_base, code_counts, proposable_codes
+from curation.selectors.code import code_base, code_counts, commented_codes, licences_of, proposable_codes
 from curation.selectors.queries import (
     current_rule_set,
     judgeable_queries,
@@ -16,8 +16,10 @@ __all__ = [
     "candidate_runs",
     "code_base",
     "code_counts",
+    "commented_codes",
     "current_rule_set",
     "judgeable_queries",
+    "licences_of",
     "pairs_to_open",
     "profile_of",
     "proposable_codes",

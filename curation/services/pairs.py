@@ -15,7 +15,6 @@ from curation.extraction import split_code
 from curation.models import Candidate, CandidateRun, Code, CodeOccurrence, CodeSource, Query
 from curation.pair_files import PairRow
 from curation.services.candidates import store_pairs
-from curation.services.code import private_reason
 
 CHUNK = 200
 
@@ -172,7 +171,8 @@ def _code(project: Project, key: str, row: PairRow) -> Code:
         body=parts.body,
         is_paired=False,
         filter_reason=IMPORTED,
-        quarantine_reason=private_reason(row.code),
+        quarantine_reason=privacy.code_reason(row.code),
+        n_lines=row.code.count("\n") + 1,
     )
 
 

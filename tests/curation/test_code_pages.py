@@ -33,7 +33,7 @@ def permitted(settings, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "b.py").write_text(GOOD)
     (root / "link").symlink_to(tmp_path / "outside")
-    settings.SOURCE_ROOTS = [str(root)]
+    settings.IMPORT_FOLDERS = [str(root)]
     return root
 
 

@@ -140,13 +140,13 @@ def test_unknown_names_are_refused():
 
 def test_a_folder_without_python_is_refused(tmp_path):
     (tmp_path / "readme.txt").write_text("hello")
-    assert "holds no Python files" in refusal(tmp_path)
+    assert "holds no source files" in refusal(tmp_path)
     assert "is not a folder" in refusal(tmp_path / "readme.txt", kind="folder")
     assert "is not a file" in refusal(tmp_path, kind="cosqa")
 
 
 def test_huge_and_unreadable_files_are_problems(folder, monkeypatch):
-    monkeypatch.setattr("curation.code_sources.MAX_FILE_BYTES", 50)
+    monkeypatch.setattr("curation.code_reading.MAX_FILE_BYTES", 50)
     (folder / "b.py").chmod(0o644)
     found = [one for one in open_source(str(folder)).functions() if isinstance(one, Problem)]
     assert "b.py" in [problem.path for problem in found]

@@ -40,9 +40,9 @@ def ingest(project, spec, **options):
 
 def test_functions_are_counted_by_reason_and_the_counts_add_up(project, folder):
     source = ingest(project, folder)
-    assert source.counts == {"duplicate": 2, "kept": 2, "undocumented": 1}
+    assert source.counts == {"duplicate": 2, "kept": 2, "does not parse": 1, "undocumented": 1}
     assert source.n_functions == sum(source.counts.values()) == source.occurrences.count()
-    assert source.n_new == 3
+    assert source.n_new == 4
     assert source.problems == [["broken.py", source.problems[0][1]]]
     assert "line 1" in source.problems[0][1]
 
@@ -70,7 +70,7 @@ def test_unpaired_and_private_code_is_never_proposed(project, folder):
     assert Code.objects.get(name="ask").quarantine_reason == "e-mail"
     assert [code.name for code in proposable_codes(project)] == ["read_rows"]
     assert [name for _, name, _ in code_base(project)] == ["read_rows"]
-    assert code_counts(project) == {"all": 3, "paired": 1, "unpaired": 1, "quarantined": 1}
+    assert code_counts(project) == {"all": 4, "paired": 1, "unpaired": 2, "quarantined": 1}
 
 
 def test_a_search_does_not_tell_what_private_code_holds(project, folder):
@@ -85,7 +85,7 @@ def test_reading_again_adds_nothing(project, folder):
     assert again.pk == first.pk
     assert (again.counts, again.n_new) == (first.counts, first.n_new)
     assert list(CodeOccurrence.objects.order_by("id").values()) == before
-    assert Code.objects.count() == 3
+    assert Code.objects.count() == 4
 
 
 def test_a_killed_run_counts_nothing_twice(project, folder, monkeypatch):
@@ -105,8 +105,8 @@ def test_a_killed_run_counts_nothing_twice(project, folder, monkeypatch):
     monkeypatch.undo()
     ingest_code(run=run, code_source=source, spec=str(folder))
     source.refresh_from_db()
-    assert source.counts == {"duplicate": 2, "kept": 2, "undocumented": 1}
-    assert source.n_new == 3
+    assert source.counts == {"duplicate": 2, "kept": 2, "does not parse": 1, "undocumented": 1}
+    assert source.n_new == 4
 
 
 def test_a_function_that_passes_somewhere_is_paired_whatever_came_first(project, tmp_path):
