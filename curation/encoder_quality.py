@@ -1,10 +1,10 @@
 """How well encoders and BM25 part judged pairs: what a candidate encoder is chosen by. Worker code; no database.
 
 Every encoder is measured as a candidate run uses it: by the cosine of its vectors. AUC is the chance that a pair
-judged 1 outscores one judged 0, ties half. `accuracy` is cross-fitted: each of five parts that share no query and no code is
-answered with the threshold that is best for the other four; `best_accuracy` uses the best threshold for the very pairs
-it is counted on, so it flatters. MRR ranks, for every query with a pair judged 1, all distinct judged codes; codes that
-were never judged with the query count as wrong, ties as lost.
+judged 1 outscores one judged 0, ties half. `accuracy` is cross-fitted: each of five parts that share no query and no
+code is answered with the threshold that is best for the other four; `best_accuracy` uses the best threshold for the
+very pairs it is counted on, so it flatters. MRR ranks, for every query with a pair judged 1, all distinct judged codes;
+codes that were never judged with the query count as wrong, ties as lost.
 """
 
 import time
