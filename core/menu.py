@@ -31,6 +31,7 @@ GROUPS: list[tuple[str, list[Section]]] = [
         [
             Section("logs", "Search logs", "curation:logs", WATCHERS),
             Section("queries", "Queries", "curation:queries", WATCHERS),
+            Section("quarantine", "Quarantine", "curation:quarantine", WATCHERS),
             Section("rules", "Intent rules", "curation:rules", WATCHERS),
             Section("code", "Code", "curation:code", WATCHERS),
             Section("candidates", "Candidates", "curation:candidates", WATCHERS),
@@ -44,6 +45,7 @@ GROUPS: list[tuple[str, list[Section]]] = [
             Section("history", "My votes", "annotation:history", VOTERS),
             Section("batches", "Batches", "annotation:batches", WATCHERS),
             Section("agreement", "Agreement", "annotation:agreement", WATCHERS),
+            Section("intent", "Intent, measured", "annotation:intent", WATCHERS),
             Section("releases", "Releases", "annotation:releases", WATCHERS),
         ],
     ),

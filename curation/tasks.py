@@ -4,6 +4,7 @@ from typing import Any
 
 from core.duties import duty
 from core.jobs import RunningJob, job_kind
+from core.models import Project
 from curation.models import CandidateRun, CodeSource
 
 
@@ -31,12 +32,39 @@ def adopt_rule_set_job(run: RunningJob, *, adoption_id: int) -> dict[str, Any]:
     return adopt_rule_set(run=run, adoption_id=adoption_id)
 
 
+@job_kind("curation.scan_privacy")
+def scan_privacy_job(run: RunningJob, *, project_id: int) -> dict[str, Any]:
+    """Looks for private text again."""
+    from curation.services.privacy import scan_privacy
+
+    return scan_privacy(run=run, project_id=project_id)
+
+
+@job_kind("curation.bulk_queries")
+def bulk_queries_job(run: RunningJob, **given: Any) -> dict[str, Any]:
+    """Does one thing to every query that a filter finds."""
+    from curation.services.queries import bulk_queries
+
+    return bulk_queries(run=run, **given)
+
+
 @job_kind("curation.ingest_code")
-def ingest_code_job(run: RunningJob, *, code_source_id: int, spec: str, name: str = "") -> dict[str, Any]:
+def ingest_code_job(
+    run: RunningJob, *, code_source_id: int, spec: str, name: str = "", licence: str = ""
+) -> dict[str, Any]:
     """Reads a code source."""
     from curation.services.code import ingest_code
 
-    return ingest_code(run=run, code_source=CodeSource.objects.get(pk=code_source_id), spec=spec, name=name)
+    source = CodeSource.objects.get(pk=code_source_id)
+    return ingest_code(run=run, code_source=source, spec=spec, name=name, licence=licence)
+
+
+@job_kind("curation.find_near_duplicates")
+def find_near_duplicates_job(run: RunningJob, *, project_id: int) -> dict[str, Any]:
+    """Applies a project's licences to its code and finds near duplicates."""
+    from curation.services.code_settling import settle_code
+
+    return settle_code(project=Project.objects.get(pk=project_id), run=run)
 
 
 @job_kind("curation.propose_pairs", queue="gpu")
@@ -45,6 +73,22 @@ def propose_pairs_job(run: RunningJob, *, candidate_run_id: int) -> dict[str, An
     from curation.services.candidates import propose_pairs
 
     return propose_pairs(run=run, candidate_run=CandidateRun.objects.get(pk=candidate_run_id))
+
+
+@job_kind("curation.preview_candidates", queue="gpu")
+def preview_candidates_job(run: RunningJob, *, project_id: int, **sample: Any) -> dict[str, Any]:
+    """Searches a sample of the queries and estimates the full run."""
+    from curation.services.candidates import preview_candidates
+
+    return preview_candidates(run=run, project=Project.objects.get(pk=project_id), **sample)
+
+
+@job_kind("curation.evaluate_encoders", queue="gpu")
+def evaluate_encoders_job(run: RunningJob, *, project_id: int, **wanted: Any) -> dict[str, Any]:
+    """Measures encoders on judged pairs."""
+    from curation.services.encoder_quality import evaluate_encoders
+
+    return evaluate_encoders(run=run, project=Project.objects.get(pk=project_id), **wanted)
 
 
 @duty("forget log uploads", every_s=600)

@@ -3,92 +3,26 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.access import project_for, roles_in
-from core.errors import BadInputError
+from core.access import project_for
 from core.models import Project, Role
-from core.paging import keyset_page
 from curation.models import RuleSet
 from curation.selectors.queries import (
-    ORDERS,
-    VERDICTS,
-    QueryFilter,
     current_rule_set,
-    filtered_queries,
     rule_counts,
     rule_sets,
 )
 from curation.services.rule_sets import find_rule_set
 from curation.services.rules import start_apply_rules
-from curation.views.rules import chosen_order, chosen_rule_set, measure_upload, query_rows
+from curation.views.rules import measure_upload
 
 READERS = (Role.ADJUDICATOR, Role.READER)
-PARAMETERS = {
-    "verdict": OpenApiParameter("verdict", OpenApiTypes.STR, enum=VERDICTS),
-    "rule": OpenApiParameter("rule", OpenApiTypes.STR, description="A rule's printed form."),
-    "category": OpenApiParameter("category", OpenApiTypes.STR),
-    "reason": OpenApiParameter("reason", OpenApiTypes.STR, description="Reason of quarantine."),
-    "text": OpenApiParameter("text", OpenApiTypes.STR, description="Part of the text; leaves quarantined queries out."),
-    "log": OpenApiParameter("log", OpenApiTypes.INT, description="Id of an import."),
-    "new_in": OpenApiParameter("new_in", OpenApiTypes.INT, description="Id of the import that brought them."),
-    "rule_set": OpenApiParameter("rule_set", OpenApiTypes.INT, description="Id; default: the current one."),
-    "order": OpenApiParameter("order", OpenApiTypes.STR, enum=list(ORDERS)),
-    "after": OpenApiParameter("after", OpenApiTypes.STR, description="`next` of the page before."),
-    "before": OpenApiParameter("before", OpenApiTypes.STR, description="`previous` of the page after."),
-}
-
-
-class QueryOutput(serializers.Serializer[Any]):
-    """A query. Of a quarantined one a curator sees the masked text, others none; rules are not shown for it."""
-
-    id = serializers.IntegerField(source="query.id")
-    content_hash = serializers.CharField(source="query.content_hash")
-    text = serializers.CharField(allow_blank=True)
-    n_seen = serializers.IntegerField(source="query.n_seen")
-    quarantine_reason = serializers.CharField(source="query.quarantine_reason", allow_blank=True)
-    has_intent = serializers.BooleanField(allow_null=True)
-    hits = serializers.ListField(child=serializers.CharField())
-
-
-class QueryPageOutput(serializers.Serializer[Any]):
-    rule_set = serializers.CharField()
-    results = QueryOutput(many=True)
-    next = serializers.CharField(allow_blank=True)
-    previous = serializers.CharField(allow_blank=True)
-
-
-class QueriesApi(APIView):
-    @extend_schema(operation_id="queries", parameters=list(PARAMETERS.values()), responses=QueryPageOutput)
-    def get(self, request: Request, slug: str) -> Response:
-        """Distinct queries under a filter, most asked first."""
-        project = project_for(request.user, slug, *READERS)
-        given = request.query_params
-        _refuse_unknown(given)
-        rule_set = chosen_rule_set(project, given.get("rule_set", ""))
-        rows = filtered_queries(project, rule_set, QueryFilter.parse(given))
-        page = keyset_page(rows, request._request, order=chosen_order(given.get("order", "")))
-        curates = Role.CURATOR in roles_in(request.user, project)
-        data = {
-            "rule_set": str(rule_set),
-            "results": query_rows(page, rule_set, may_see_masked=curates),
-            "next": page.next,
-            "previous": page.previous,
-        }
-        return Response(QueryPageOutput(data).data)
-
-
-def _refuse_unknown(given: Any) -> None:
-    for name in given:
-        if name not in PARAMETERS:
-            raise BadInputError(problem=f"There is no filter {name[:40]}. There are: {', '.join(PARAMETERS)}.")
-
-
 class RuleSetOutput(serializers.ModelSerializer[RuleSet]):
     """A rule set with its readable text."""
 

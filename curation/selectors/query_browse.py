@@ -103,7 +103,7 @@ def _indexed_parts(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> 
     if wanted.left_out == "yes":
         yield queries.filter(is_left_out=True), "id"
     if wanted.new_in is not None:
-        yield queries.filter(first_import_id=wanted.new_in), "id"
+        yield filtered_queries(project, rule_set, QueryFilter(new_in=wanted.new_in)).order_by(), "id"
     if wanted.log is not None:
         yield QueryCount.objects.filter(log_import_id=wanted.log, log_import__project=project).order_by(), "query_id"
     if wanted.asked_from is not None or wanted.asked_to is not None:
@@ -158,7 +158,7 @@ def _walk(project: Project, rule_set: RuleSet, wanted: QueryFilter, view: _View)
         stretch = stretch.filter(quarantine_reason="")
     if view.place:
         stretch = stretch.filter(beyond(view.field, view.place, view.descending))
-    length = SHORT_WALK if wanted.rule or wanted.category or wanted.log is not None else LONG_WALK
+    length = SHORT_WALK if wanted.rule or wanted.category or wanted.log or wanted.new_in else LONG_WALK
     ends = stretch.order_by(*view.ordering).only("id", "n_seen")
     last = next(iter(ends[length - 1 : length]), None)
     rows = filtered_queries(project, rule_set, wanted)
