@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import plans, pools, quality, queue, releases
+from annotation.api import intent, plans, pools, quality, queue, releases
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/leases/", queue.LeasesApi.as_view(), name="api-claim"),
@@ -22,6 +22,28 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/pools/<int:pk>/qrels/", pools.QrelsApi.as_view(), name="api-qrels"),
     path("projects/<slug:slug>/batches/<int:pk>/", queue.BatchActApi.as_view(), name="api-batch"),
     path("projects/<slug:slug>/agreement/", quality.AgreementApi.as_view(), name="api-agreement"),
+    path("projects/<slug:slug>/intent-samples/", intent.IntentSamplesApi.as_view(), name="api-intent-samples"),
+    path("projects/<slug:slug>/intent-samples/plan/", intent.IntentSamplePlanApi.as_view(), name="api-intent-plan"),
+    path("projects/<slug:slug>/intent-samples/<int:pk>/", intent.IntentSampleApi.as_view(), name="api-intent-sample"),
+    path(
+        "projects/<slug:slug>/intent-samples/<int:pk>/queries/",
+        intent.IntentSampleQueriesApi.as_view(),
+        name="api-intent-queries",
+    ),
+    path(
+        "projects/<slug:slug>/intent-samples/<int:pk>/keywords/",
+        intent.IntentKeywordsApi.as_view(),
+        name="api-intent-keywords",
+    ),
+    path(
+        "projects/<slug:slug>/intent-classifiers/", intent.IntentClassifiersApi.as_view(), name="api-intent-classifiers"
+    ),
+    path(
+        "projects/<slug:slug>/intent-classifiers/<int:pk>/score/",
+        intent.ScoreIntentApi.as_view(),
+        name="api-score-intent",
+    ),
+    path("projects/<slug:slug>/intent-opinions/", intent.IntentOpinionsApi.as_view(), name="api-intent-opinions"),
     path("projects/<slug:slug>/votes/import/", releases.ImportVotesApi.as_view(), name="api-import-votes"),
     path("projects/<slug:slug>/releases/", releases.ReleasesApi.as_view(), name="api-releases"),
     path("projects/<slug:slug>/releases/<str:name>/", releases.ReleaseApi.as_view(), name="api-release"),

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from annotation.agreement import RESAMPLES, Alpha, Pattern, alpha
+from annotation.intent_keywords import Keyword, suggest_keywords
 from annotation.intent_samples import EVEN_CHANCE, band_names
 from annotation.models import (
     NO_INTENT_REASONS,
@@ -78,6 +79,11 @@ class JudgedQuery:
     def has_intent(self) -> bool | None:
         """The majority's label; None while votes are open, on a tie, or when it could not be judged."""
         return self.n_yes > self.n_no if self.state == "labelled" else None
+
+    @property
+    def given_reasons(self) -> list[tuple[str, int]]:
+        """(category in words, votes), most given first."""
+        return [(str(Reason(reason).label), n) for reason, n in self.reasons.most_common()]
 
     @property
     def labelled(self) -> LabelledQuery:
@@ -306,6 +312,15 @@ def _strata(sample: IntentSample, judged: list[JudgedQuery]) -> list[dict[str, A
         }
         for stratum in sample.strata
     ]
+
+
+def keywords_of(sample: IntentSample, rule_set: RuleSet) -> list[Keyword]:
+    """Terms that the rule set does not cover and that mark judged queries without intent, with their cost."""
+    outcomes = measure(sample, judged_queries(sample), rule_set).quality.outcomes
+    judged = Counter(outcome.labelled.stratum for outcome in outcomes)
+    sizes = sizes_of(sample)
+    weights = {stratum: sizes[stratum] / n for stratum, n in judged.items()}
+    return suggest_keywords(outcomes, profile_of(rule_set), language=sample.project.language, weights=weights)
 
 
 # --- rows behind a number ----------------------------------------------------------------------------------

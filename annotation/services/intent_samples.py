@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import F, FilteredRelation, Q, QuerySet
+from django.db.models import Case, Count, F, FilteredRelation, IntegerField, Q, QuerySet, Value, When
 
 from annotation.intent_samples import (
     ACCEPTED,
@@ -132,9 +132,7 @@ def plan_intent_sample(
     """
     chosen = (settings or SampleSettings()).checked(project)
     rules = rule_set or current_rule_set(project)
-    sizes: dict[StratumKey, int] = {}
-    for query in frame(project, rules, chosen.bands, classifier):
-        sizes[query.key] = sizes.get(query.key, 0) + 1
+    sizes = stratum_sizes(project, rules, chosen.bands, classifier)
     _refuse_empty(sizes, rules)
     drawn = allocate(sizes, chosen.n, rejected_share=chosen.rejected_share, minimum=chosen.minimum)
     return SamplePlan(chosen, rules, list(strata_of(sizes, drawn, chosen.bands)), seconds)
@@ -148,6 +146,35 @@ def _refuse_empty(sizes: dict[StratumKey, int], rule_set: RuleSet) -> None:
         )
 
 
+def stratum_sizes(
+    project: Project, rule_set: RuleSet, bands: Sequence[int], classifier: IntentClassifier | None = None
+) -> dict[StratumKey, int]:
+    """How many queries of `frame` each stratum holds, counted by the database."""
+    edges = [When(n_seen__gte=edge, then=Value(number)) for number, edge in enumerate(bands, start=1)]
+    rows = judgeable_queries(project).filter(verdicts__rule_set=rule_set)
+    rows = rows.annotate(band=Case(*reversed(edges), default=Value(0), output_field=IntegerField()))
+    columns = ["verdicts__has_intent", "band"]
+    if classifier is not None:
+        likes = Q(opinion__chance__gte=EVEN_CHANCE)
+        agrees = Q(likes, verdicts__has_intent=True) | Q(~likes, verdicts__has_intent=False)
+        rows = rows.annotate(opinion=_scores_of(classifier)).annotate(
+            says=Case(
+                When(opinion__chance=None, then=Value(NOT_SCORED)),
+                When(agrees, then=Value(AGREES)),
+                default=Value(DIFFERS),
+            )
+        )
+        columns.append("says")
+    return {
+        StratumKey(ACCEPTED if has_intent else REJECTED, band, *says): n
+        for has_intent, band, *says, n in rows.values_list(*columns).annotate(n=Count("pk")).order_by()
+    }
+
+
+def _scores_of(classifier: IntentClassifier) -> FilteredRelation:
+    return FilteredRelation("intent_scores", condition=Q(intent_scores__classifier=classifier))
+
+
 def frame(
     project: Project, rule_set: RuleSet, bands: Sequence[int], classifier: IntentClassifier | None = None
 ) -> Iterator[Framed]:
@@ -155,8 +182,7 @@ def frame(
     columns = ["pk", "content_hash", "n_seen", "verdicts__has_intent"]
     rows: QuerySet[Query] = judgeable_queries(project).filter(verdicts__rule_set=rule_set)
     if classifier is not None:
-        scores = FilteredRelation("intent_scores", condition=Q(intent_scores__classifier=classifier))
-        rows = rows.annotate(opinion=scores)
+        rows = rows.annotate(opinion=_scores_of(classifier))
         columns.append("opinion__chance")
     for pk, content_hash, n_seen, has_intent, *chance in rows.values_list(*columns).iterator(chunk_size=READ_AT_ONCE):
         opinion = _opinion(has_intent, *chance) if classifier is not None else ""

@@ -1,6 +1,7 @@
 """The second opinion: honest figures, plain storage, sorting only."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from annotation.services.intent_classifier import (
     start_score_intent,
     start_train_intent_classifier,
 )
-from annotation.services.intent_samples import SampleSettings, plan_intent_sample
+from annotation.services.intent_samples import SampleSettings, frame, plan_intent_sample
 from core.encoding import HashingEncoder
 from core.jobs import JobFailedError, run_inline
 from curation.rule_quality import LabelledQuery
@@ -172,6 +173,8 @@ def test_the_opinion_can_be_a_stratum(project, trained):
     opinions = {stratum.key.opinion for stratum in plan.strata}
     assert opinions <= {"agrees", "differs"}
     assert "differs" in opinions
+    one_by_one = Counter(query.key for query in frame(project, current_rule_set(project), (), trained))
+    assert {stratum.key: stratum.size for stratum in plan.strata} == one_by_one
     assert plan.frame_size == 64
 
 
