@@ -37,10 +37,11 @@ def _install(name: str) -> RuleSet:
         return shipped.get(version=version)
 
 
-def find_rule_set(project: Project | None, name: str) -> RuleSet:
+def find_rule_set(project: Project | None, name: str, *, drafts: bool = False) -> RuleSet:
     """The rule set of this name, the project's own before the shipped one; NotFoundError names all.
 
-    `NAME` means the newest version (the newest that is no draft, where there is one), `NAME@3` version 3.
+    `NAME` means the newest version, `NAME@3` version 3. A draft comes after all versions, unless `drafts` are what the
+    caller works with.
     """
     install_shipped_rule_sets()
     plain, _, version = name.partition("@")
@@ -48,7 +49,9 @@ def find_rule_set(project: Project | None, name: str) -> RuleSet:
     wanted = known.filter(name=plain)
     if version:
         wanted = wanted.filter(version=int(version)) if version.isascii() and version.isdigit() else wanted.none()
-    found = min(wanted, key=lambda one: (one.project_id is None, one.is_draft, -one.version), default=None)
+    found = min(
+        wanted, key=lambda one: (one.project_id is None, one.is_draft and not drafts, -one.version), default=None
+    )
     if found is None:
         names = sorted(set(known.values_list("name", flat=True)))
         raise NotFoundError(what="rule set", name=f"{name[:80]} (there are: {', '.join(names)})")
