@@ -40,7 +40,7 @@ test: dev-deps  ## lint, types and tests; needs no server, no browser, no GPU
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 browser-test: dev-deps  ## the pages in the system's Chromium
 	$(BIN)/python -m pytest -m browser $(PYTEST_ARGS)

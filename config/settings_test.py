@@ -13,8 +13,7 @@ if os.environ.get("QUARRY_TEST_PROCESS") != _process:
     os.environ["QUARRY_TEST_PROCESS"] = _process
     os.environ["QUARRY_HOME"] = tempfile.mkdtemp(prefix="quarry-test-")
 
-from config.settings import *  # noqa: F403
+from config.settings import *  # noqa: E402, F403
 
 CODE_PROCESSES = 0  # helpers take longer to start than the tests' few files to parse; some tests ask for them
-
 CACHES["default"]["KEY_PREFIX"] = _process  # noqa: F405  one Redis may serve all test processes
