@@ -133,6 +133,8 @@ def read_settings(project: Project, given: Mapping[str, Any]) -> PlanSettings:
     if _is_given(given.get("budget")) or "pairs" in given:  # left empty on purpose
         start["pairs"] = None
     values = {**start, **{name: value for name, value in given.items() if _is_given(value)}}
+    if not _is_given(given.get("extra")):
+        values["extra"] = min(start["extra"], float(_whole(values["max_extra"], "max_extra") or 0))
     settings = PlanSettings(
         runs=tuple(int(pk) for pk in values["runs"]),
         budget=_number(values.get("budget"), "budget"),
