@@ -81,10 +81,10 @@ class _Beyond(Expression):
     def set_source_expressions(self, exprs: Any) -> None:
         self.sources = list(exprs)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         parts = [compiler.compile(source) for source in self.sources]
         left, key, value, pk = (sql for sql, _ in parts)
-        return f"({left}, {key}) {self.sign} ({value}, {pk})", [one for _, params in parts for one in params]
+        return f"({left}, {key}) {self.sign} ({value}, {pk})", tuple(one for _, params in parts for one in params)
 
 
 def beyond(field: str, place: list[Any], descending: bool) -> Any:

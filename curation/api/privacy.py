@@ -98,7 +98,7 @@ class DecisionInput(serializers.Serializer[Any]):
 
 
 class QuarantineTextsInput(DecisionInput):
-    reason = serializers.ChoiceField(choices=list(HAND_REASONS))
+    reason = serializers.CharField(max_length=60, help_text=f"One of: {', '.join(HAND_REASONS)}.")
 
 
 class ChangedOutput(serializers.Serializer[Any]):
@@ -145,6 +145,8 @@ class RevealTextApi(APIView):
 
 
 class PrivacyDecisionOutput(serializers.ModelSerializer[PrivacyDecision]):
+    kind = serializers.CharField(help_text="query or code")
+    act = serializers.CharField(help_text="release, quarantine or reveal")
     person = serializers.CharField(source="person.username", default="", allow_blank=True)
 
     class Meta:

@@ -115,7 +115,7 @@ class BulkQueriesInput(serializers.Serializer[Any]):
     all = serializers.BooleanField(default=False, help_text="Everything that the filter finds, as a job.")
     filter = serializers.DictField(child=serializers.CharField(), default=dict, help_text="As of the list.")
     rule_set = serializers.IntegerField(required=False)
-    reason = serializers.ChoiceField(choices=list(HAND_REASONS), required=False, help_text="For quarantine.")
+    reason = serializers.CharField(required=False, help_text=f"For quarantine: {', '.join(HAND_REASONS)}.")
     note = serializers.CharField(max_length=300, default="", allow_blank=True)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from core.models import Project
@@ -122,10 +122,9 @@ def _judged_parts(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> I
             yield found.filter(query__project=project).order_by(), "query_id"
     if wanted.rule or wanted.category:
         forms = wanted_forms(project, rule_set, wanted)
-        if (_hits(current_counts(project, rule_set), wanted) or 0) <= MAX_SORTED:
+        if _hits(current_counts(project, rule_set), wanted) <= MAX_SORTED:
             hits = RuleHit.objects.filter(rule__in=forms, verdict__rule_set=rule_set)
-            found = hits.filter(verdict__query__project=project).order_by()
-            yield found.annotate(query_id=F("verdict__query_id")).distinct(), "query_id"
+            yield hits.filter(verdict__query__project=project).order_by().distinct(), "verdict__query_id"
 
 
 def _hits(counts: VerdictCount, wanted: QueryFilter) -> int:

@@ -114,7 +114,7 @@ def bulk_queries(
     """Acts on all queries of a filter, in the order of their ids; run again it changes only what is left to change."""
     project, rule_set = Project.objects.get(pk=project_id), RuleSet.objects.get(pk=rule_set_id)
     wanted = QueryFilter.parse(params)
-    person = User.objects.filter(pk=person_id).first()
+    person = User.objects.filter(pk=person_id).first() if person_id else None
     total = exact_count(project, rule_set, wanted)
     done = changed = 0
     for ids in _id_batches(filtered_queries(project, rule_set, wanted)):

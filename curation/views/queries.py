@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -185,7 +186,7 @@ def _verdicts(found: Query) -> list[dict[str, Any]]:
 
 @login_required
 @require_POST
-def bulk_queries(request: HttpRequest, slug: str) -> HttpResponse:
+def bulk_queries(request: HttpRequest, slug: str) -> HttpResponseBase:
     """First POST: shows what would be done to how many. With `confirm` it is done, as a job when they are many."""
     project = project_for(request.user, slug, Role.CURATOR)
     given = request.POST
@@ -275,7 +276,7 @@ def export_response(
 
 @login_required
 @require_safe
-def export(request: HttpRequest, slug: str) -> HttpResponse:
+def export(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Everything that the filter finds, as CSV or JSON Lines."""
     project = project_for(request.user, slug, *READERS)
     file_format = request.GET.get("format", "csv")
