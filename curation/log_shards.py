@@ -10,6 +10,7 @@ one with the smallest line. People are hashed with the project's secret before a
 import hashlib
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -35,6 +36,8 @@ MAX_N = 2**62
 PART_ROWS = 60_000  # rows of all shards that one sorted part takes together
 READ_ROWS = 8192
 ASKER_BYTES = 16
+MAX_URL_CHARS = 2000
+_TELLING = re.compile(r"[@?=;]|%40")  # a login, an address or a parameter; numbers in a path are pages
 MAX_ASKERS = 1000  # of a query: the smallest hashes, so that what is kept does not depend on any order
 
 
@@ -131,7 +134,7 @@ def _distinct(columns: LogColumns, salt: bytes) -> "tuple[pa.Table, list[BadRow]
     if columns.users is not None:
         table["users"] = _users(columns.users, row_group, len(starts), salt)
     if columns.urls is not None:
-        table["urls"], table["clicks"] = _urls(columns.urls, columns.counts, row_group, len(starts))
+        table["urls"], table["clicks"] = _urls(_open_urls(columns.urls), columns.counts, row_group, len(starts))
     return pa.table(table), bad
 
 
@@ -210,6 +213,16 @@ def _urls(
     offsets = _offsets(groups, n_groups)
     names = pa.array(known, pa.string()).take(pa.array(codes))
     return pa.ListArray.from_arrays(offsets, names), pa.ListArray.from_arrays(offsets, pa.array(clicks))
+
+
+def _open_urls(urls: list[str]) -> list[str]:
+    """The URLs, with '' for those that are too long or carry something private after the path."""
+    private = {
+        url
+        for url in set(urls)
+        if len(url) > MAX_URL_CHARS or (_TELLING.search(url) and quarantine_reasons([url]) != [""])
+    }
+    return ["" if url in private else url for url in urls] if private else urls
 
 
 def _named(values: list[str], row_group: "np.ndarray") -> "np.ndarray":
@@ -373,9 +386,8 @@ def sorted_queries(path: Path, *, after: str = "") -> Iterator[QueryRow]:
     with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
-            for row in _query_rows(reader.get_batch(number)):
-                if row.key > after:
-                    yield row
+            rows = _query_rows(reader.get_batch(number))
+            yield from rows if not after or rows[0].key > after else (row for row in rows if row.key > after)
 
 
 def _query_rows(batch: "pa.RecordBatch") -> list[QueryRow]:

@@ -124,12 +124,13 @@ class LogWriter:
         _insert(Query, columns, rows)
 
     def _reason(self, row: QueryRow) -> str:
-        return self._decided.get(row.key, row.reason) if self._decided else row.reason
+        return self._decided.get(row.key, row.reason)
 
     def _to_judge(self, chunk: list[QueryRow], known: dict[str, tuple[int, str, str]]) -> list[QueryRow]:
         """Queries whose verdict is missing and whose hits are known: not private, and judged in the stored spelling."""
         if not known:
-            return [row for row in chunk if not row.reason and not self._reason(row)]
+            decided = self._decided
+            return [row for row in chunk if not row.reason and not (row.key in decided and decided[row.key])]
         ids = [pk for pk, _, _ in known.values()]
         judged = set(
             Verdict.objects.filter(query_id__in=ids, rule_set=self._rule_set).values_list("query_id", flat=True)
