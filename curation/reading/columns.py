@@ -8,7 +8,7 @@ from typing import Any
 from curation.privacy import mask
 from curation.reading.errors import ColumnNeededError, UnknownColumnError
 from curation.reading.head import Sample
-from curation.reading.rows import whole_count
+from curation.reading.rows import printable, whole_count
 from curation.reading.shapes import NONE, TABLES, LogFormat, LogShape
 
 QUERY_COLUMNS = (
@@ -63,7 +63,10 @@ _NAME = re.compile(r"[A-Za-z_][\w .-]{0,40}")
 
 
 def has_header(shape: LogShape, cells: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
-    """Whether the first row is a header, and why: a wanted column or a usual name is in it, or it heads numbers."""
+    """Whether the first row is a header, and why.
+
+    It is when a wanted column or a usual name is in it, or it stands above nothing but numbers, times or URLs.
+    """
     wanted = {column.lower() for column in shape.wanted if column and not column.isdigit()}
     lower = {cell.lower() for cell in cells}
     if known := sorted(lower & (wanted | set(QUERY_COLUMNS))):
@@ -71,8 +74,9 @@ def has_header(shape: LogShape, cells: Sequence[str], rows: Sequence[Sequence[st
     if not rows or not all(_NAME.fullmatch(cell) for cell in cells):
         return False, "The first row looks like the others, so it is no header."
     for place, cell in enumerate(cells):
-        if all(place < len(row) and row[place].strip().isdigit() for row in rows):
-            return True, f"Below {cell} stand only numbers, so the first row is a header."
+        kinds = {_kind(row[place]) if place < len(row) else "" for row in rows}
+        if len(kinds) == 1 and (kind := kinds.pop()) in ("number", "time", "URL"):
+            return True, f"Below {cell} stand only {kind}s, so the first row is a header."
     return False, "The first row looks like the others, so it is no header."
 
 
@@ -134,7 +138,15 @@ def _query_column(shape: LogShape, sample: Sample, name: str, reasons: list[str]
     if len(texts) == 1:
         reasons.append(f"Column {mask(texts[0])} is the query: it alone holds words with spaces between them.")
         return texts[0]
-    raise ColumnNeededError(name=name, columns=listed(shape.names))
+    raise ColumnNeededError(name=name, columns=_with_values(shape, sample))
+
+
+def _with_values(shape: LogShape, sample: Sample) -> str:
+    """The columns for a message; numbers alone say nothing, so the first row stands beside them."""
+    if shape.header is not False or not sample.rows:
+        return listed(shape.names)
+    first = [printable(str(value))[:30] for value in sample.rows[0]]
+    return listed([f"{name} ({value})" for name, value in zip(shape.names, first, strict=False)])
 
 
 # --- kinds of values ----------------------------------------------------------------------------------------------

@@ -148,10 +148,11 @@ def store_permitted_file(text: str) -> StoredLog:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise BadInputError(problem=f"{text}: {error.strerror or error}.") from error
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise BadInputError(problem=f"{text} is no file.")
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise BadInputError(problem=f"{text} is no file.")
         if found.st_size > MAX_SERVER_BYTES:
             raise BadInputError(
                 problem=f"{text} is larger than {MAX_SERVER_BYTES // 2**30} GiB. "
