@@ -7,6 +7,7 @@ from curation.api import candidates, code, logs, privacy, queries, rule_sets, ru
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/logs/", logs.LogsApi.as_view(), name="api_logs"),
     path("projects/<slug:slug>/logs/<int:pk>/", logs.LogApi.as_view(), name="api_log"),
+    path("projects/<slug:slug>/logs/<int:pk>/undo/", logs.UndoImportApi.as_view(), name="api_undo_import"),
     path("projects/<slug:slug>/logs/preview/", logs.PreviewLogApi.as_view(), name="api_preview_log"),
     path("projects/<slug:slug>/logs/uploads/<int:pk>/", logs.LogUploadApi.as_view(), name="api_log_upload"),
     path("projects/<slug:slug>/queries/", queries.QueriesApi.as_view(), name="api_queries"),

@@ -16,6 +16,14 @@ def ingest_log_job(run: RunningJob, *, log_import_id: int) -> dict[str, Any]:
     return ingest_log(run=run, log_import_id=log_import_id)
 
 
+@job_kind("curation.undo_import")
+def undo_import_job(run: RunningJob, *, log_import_id: int) -> dict[str, Any]:
+    """Takes the import of a search log back."""
+    from curation.services.logs import undo_import
+
+    return undo_import(run=run, log_import_id=log_import_id)
+
+
 @job_kind("curation.apply_rules")
 def apply_rules_job(run: RunningJob, *, project_id: int, rule_set_id: int) -> dict[str, Any]:
     """Judges all queries of a project by a rule set."""

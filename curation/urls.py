@@ -20,6 +20,7 @@ app_name = "curation"
 urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/logs/", logs.logs, name="logs"),
     path("p/<slug:slug>/logs/<int:pk>/", logs.log, name="log"),
+    path("p/<slug:slug>/logs/<int:pk>/undo/", logs.undo_import, name="undo_import"),
     path("p/<slug:slug>/logs/uploads/<int:pk>/", log_uploads.log_upload, name="log_upload"),
     path("p/<slug:slug>/queries/", queries.queries, name="queries"),
     path("p/<slug:slug>/queries/<int:pk>/", queries.query, name="query"),

@@ -24,7 +24,7 @@ from curation.services.log_uploads import (
     start_upload,
     store_permitted_file,
 )
-from curation.services.logs import IngestStart, StoredLog, start_ingest_log, store_log
+from curation.services.logs import IngestStart, StoredLog, start_ingest_log, start_undo_import, store_log
 
 READERS = (Role.ADJUDICATOR, Role.READER)
 AFTER = OpenApiParameter("after", OpenApiTypes.STR, description="`next` of the page before.")
@@ -152,6 +152,16 @@ class LogPreviewOutput(serializers.Serializer[Any]):
     rows = PreviewRowOutput(many=True)
 
 
+class LogPhaseOutput(serializers.Serializer[Any]):
+    """Reading, sorting or writing: how far, how fast. `percent` and `lines_per_s` are null before it began."""
+
+    name = serializers.CharField()
+    percent = serializers.IntegerField(allow_null=True)
+    lines = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    lines_per_s = serializers.IntegerField(allow_null=True)
+
+
 class LogReportOutput(serializers.Serializer[Any]):
     """read = new + known + bad; `distinct` and `quarantined` count queries."""
 
@@ -162,6 +172,7 @@ class LogReportOutput(serializers.Serializer[Any]):
     column = serializers.CharField()
     count_column = serializers.CharField()
     user_column = serializers.CharField()
+    url_column = serializers.CharField()
     sha256 = serializers.CharField()
     complete = serializers.BooleanField()
     already_imported = serializers.BooleanField()
@@ -172,6 +183,13 @@ class LogReportOutput(serializers.Serializer[Any]):
     bad_reasons = serializers.DictField(child=serializers.IntegerField())
     distinct = serializers.IntegerField()
     quarantined = serializers.IntegerField()
+    phases = LogPhaseOutput(many=True)
+    being_undone = serializers.BooleanField()
+
+
+class UndoImportOutput(serializers.Serializer[Any]):
+    log_import = serializers.IntegerField()
+    job = serializers.IntegerField()
 
 
 class BadRowOutput(serializers.ModelSerializer[BadRow]):
@@ -294,6 +312,19 @@ def _started(start: IngestStart) -> Response:
     if start.job is None:
         return Response(_report(start.log_import, second_import_report(start.log_import)))
     return Response(_report(start.log_import, import_report(start.log_import)), status=202)
+
+
+class UndoImportApi(APIView):
+    @extend_schema(operation_id="undo_import", request=None, responses={202: UndoImportOutput})
+    def post(self, request: Request, slug: str, pk: int) -> Response:
+        """Queues the removal of an import and of queries that only it brought; 409 where they are used."""
+        project = project_for(request.user, slug, Role.CURATOR)
+        log_import = project.log_imports.filter(pk=pk).first()
+        if log_import is None:
+            raise NotFoundError(what="search log", name=pk)
+        user: Any = request.user
+        job = start_undo_import(log_import=log_import, user=user)
+        return Response(UndoImportOutput({"log_import": pk, "job": job.pk}).data, status=202)
 
 
 def _report(log_import: LogImport, report: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, 
 
 from core.models import Project
 from curation.intent import LANGUAGE_CATEGORY, default_rule_set
+from curation.log_phases import phase_rows
 from curation.models import Adoption, LogImport, Query, RuleSet, Verdict
 from curation.privacy import find_private, mask
 from curation.selectors.query_filter import (
@@ -168,7 +169,10 @@ def quarantine_counts(project: Project) -> dict[str, int]:
 
 def import_report(log_import: LogImport) -> dict[str, Any]:
     """The numbers of an import: read = new + known + bad."""
-    in_log = Query.objects.filter(counts__log_import=log_import)
+    # Few are quarantined, so they are asked for by their own index.
+    held = Query.objects.filter(
+        project=log_import.project_id, quarantine_reason__gt="", counts__log_import=log_import
+    ).count()
     return {
         "log_import": log_import.pk,
         "name": log_import.name,
@@ -176,6 +180,7 @@ def import_report(log_import: LogImport) -> dict[str, Any]:
         "column": log_import.column,
         "count_column": log_import.count_column,
         "user_column": log_import.user_column,
+        "url_column": log_import.url_column,
         "sha256": log_import.sha256,
         "complete": log_import.is_complete,
         "already_imported": False,
@@ -184,8 +189,10 @@ def import_report(log_import: LogImport) -> dict[str, Any]:
         "known": log_import.n_known,
         "bad": log_import.n_bad,
         "bad_reasons": log_import.bad_reasons,
-        "distinct": in_log.count(),
-        "quarantined": in_log.exclude(quarantine_reason="").count(),
+        "distinct": log_import.counts.count(),
+        "quarantined": held,
+        "phases": phase_rows(log_import.phases),
+        "being_undone": log_import.is_being_undone,
     }
 
 

@@ -11,7 +11,7 @@ from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, Ru
 from curation.services.log_writing import n_people, set_people
 from curation.services.rule_counts import mark_counts
 
-READ_ROWS = 2000
+READ_ROWS = CHUNK_ROWS = 2000
 Check = Callable[[], None]
 # What an import itself wrote; everything else that points at a query is the work of people or of later stages.
 _OWN = (QueryCount, QueryClick, Verdict)
@@ -37,17 +37,22 @@ def _referring() -> list[tuple[type[Model], str]]:
     return [(relation.related_model, relation.field.name) for relation in relations]
 
 
-def take_back(log_import: LogImport, check: Check, on_rows: Callable[[int], Any] | None = None) -> None:
-    """Removes all that the import wrote, in short transactions; begun again, it goes on. The import stays, empty.
-
-    Raises ConflictError when other things refer to queries that only it brought.
-    """
+def refuse_undo(log_import: LogImport) -> None:
+    """Raises ConflictError that names what refers to queries that only this import brought."""
     blockers = references_of_alone(log_import)
     if blockers:
         things = " and ".join(f"{n:,} {name}" for name, n in blockers.items())
         raise ConflictError(
             problem=f"{log_import.name} cannot be undone: {things} refer to queries that only it brought."
         )
+
+
+def take_back(log_import: LogImport, check: Check, on_rows: Callable[[int], Any] | None = None) -> None:
+    """Removes all that the import wrote, in short transactions; begun again, it goes on. The import stays, empty.
+
+    Raises ConflictError when other things refer to queries that only it brought.
+    """
+    refuse_undo(log_import)
 
     def counted() -> Any:
         rows = QueryCount.objects.filter(log_import=log_import).order_by("id")
@@ -57,7 +62,7 @@ def take_back(log_import: LogImport, check: Check, on_rows: Callable[[int], Any]
             last = batch[-1][0]
             yield from batch
 
-    run_in_chunks(counted(), lambda chunk: _take_back(log_import, chunk), on_chunk=on_rows)
+    run_in_chunks(counted(), lambda chunk: _take_back(log_import, chunk), max_rows=CHUNK_ROWS, on_chunk=on_rows)
     BadRow.objects.filter(log_import=log_import).delete()
     LogImport.objects.filter(pk=log_import.pk).update(
         n_read=0, n_new=0, n_known=0, n_bad=0, bad_reasons={}, position="", phases={}, is_complete=False

@@ -130,7 +130,7 @@ class LogWriter:
         """Queries whose verdict is missing and whose hits are known: not private, and judged in the stored spelling."""
         if not known:
             decided = self._decided
-            return [row for row in chunk if not row.reason and not (row.key in decided and decided[row.key])]
+            return [row for row in chunk if not row.reason and not decided.get(row.key)]
         ids = [pk for pk, _, _ in known.values()]
         judged = set(
             Verdict.objects.filter(query_id__in=ids, rule_set=self._rule_set).values_list("query_id", flat=True)

@@ -28,10 +28,11 @@ from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, chunk_bytes, p
 from curation.models import BadRow, LogImport, PrivacyAct, PrivacyDecision, TextKind
 from curation.reading import CHUNK_BYTES, LogShape, LogTooBigError, Place, chunks, inspect_log
 from curation.selectors.queries import current_rule_set, import_report
-from curation.services.log_undo import take_back
+from curation.services.log_undo import refuse_undo, take_back
 from curation.services.log_writing import LogWriter
 
 INGEST_LOG = "curation.ingest_log"
+UNDO_IMPORT = "curation.undo_import"
 MAX_STORED_BAD_ROWS = 1000
 COPY_BYTES = 2**20
 MAX_STORED_BYTES = 16 * 2**30
@@ -158,7 +159,10 @@ def _open_import(
 def _refuse_running(log_import: LogImport) -> None:
     job = log_import.job
     if job and not job.is_over:
-        raise ConflictError(problem=f"{log_import.name} is being imported already (job {job.pk}).")
+        doing = "undone" if job.kind == UNDO_IMPORT else "imported"
+        raise ConflictError(problem=f"{log_import.name} is being {doing} already (job {job.pk}).")
+    if log_import.is_being_undone:
+        raise ConflictError(problem=f"Undoing {log_import.name} was begun and not finished. Finish it first.")
 
 
 def _take_shape(log_import: LogImport, shape: LogShape) -> None:
@@ -354,6 +358,56 @@ class _Ingest:
         if save or time.monotonic() - self._saved > SAVE_PHASES_S:
             self._saved = time.monotonic()
             LogImport.objects.filter(pk=self.log_import.pk).update(phases=self.phases.rows)
+
+
+# --- taking an import back ----------------------------------------------------------------------------------------
+
+
+def start_undo_import(*, log_import: LogImport, user: User | None = None, inline: bool = False) -> Job:
+    """Queues the removal of an import: its counts and clicks, and the queries that only it brought.
+
+    Raises ConflictError while it is being imported or undone, and when other things refer to queries that only it
+    brought (pairs, items, candidate runs, ...), naming them.
+    """
+    refuse_undo(log_import)
+    with write_transaction():
+        current = LogImport.objects.select_for_update().get(pk=log_import.pk)
+        if current.job and not current.job.is_over:
+            _refuse_running(current)
+        current.is_being_undone = True
+        current.job = create_job(
+            kind=UNDO_IMPORT,
+            title=f"Undo the import of {current.name}",
+            params={"log_import_id": current.pk},
+            project=current.project,
+            user=user,
+            inline=inline,
+        )
+        current.save(update_fields=["is_being_undone", "job"])
+    return current.job
+
+
+def undo_import(*, run: RunningJob, log_import_id: int) -> dict[str, Any]:
+    """Takes the import back and removes it; run again it goes on. The file may then be imported in another way."""
+    log_import = LogImport.objects.select_related("project").filter(pk=log_import_id).first()
+    if log_import is None:
+        return {"log_import": log_import_id, "undone": True}
+    project, name = log_import.project, log_import.name
+    n_before, total = project.queries.count(), log_import.counts.count()
+
+    def on_rows(done: int) -> None:
+        run.progress(done, total, f"{done:,} of {total:,} queries")
+
+    try:
+        take_back(log_import, run.check, on_rows)
+    except ConflictError:
+        LogImport.objects.filter(pk=log_import.pk).update(is_being_undone=False)
+        raise
+    shard_work(log_import).forget()
+    forget_file(log_import)
+    log_import.delete()
+    removed = n_before - project.queries.count()
+    return {"log_import": log_import_id, "name": name, "undone": True, "counts": total, "queries_removed": removed}
 
 
 def decided_reasons(project: Project) -> dict[str, str]:

@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.access import project_for, roles_in
 from core.errors import QuarryError
@@ -16,7 +16,7 @@ from core.models import Project, Role
 from core.paging import keyset_page
 from curation.selectors.queries import import_report
 from curation.services.log_uploads import keep_upload, permitted_logs, store_permitted_file
-from curation.services.logs import MAX_STORED_BAD_ROWS, StoredLog, start_ingest_log, store_log
+from curation.services.logs import MAX_STORED_BAD_ROWS, StoredLog, start_ingest_log, start_undo_import, store_log
 
 READERS = (Role.ADJUDICATOR, Role.READER)
 
@@ -116,5 +116,24 @@ def log(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "bad_reasons": sorted(log_import.bad_reasons.items(), key=lambda item: (-item[1], item[0])),
         "page": keyset_page(log_import.bad_rows.all(), request, order="line"),
         "max_bad_rows": MAX_STORED_BAD_ROWS,
+        "runs": log_import.job is not None and not log_import.job.is_over,
+        "curates": Role.CURATOR in roles_in(request.user, project),
     }
-    return render(request, "curation/log.html", context)
+    only_numbers = request.GET.get("part") == "numbers"
+    return render(request, "curation/_log_numbers.html" if only_numbers else "curation/log.html", context)
+
+
+@login_required
+@require_POST
+def undo_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Queues the removal of an import; a refusal is said on its page."""
+    project = project_for(request.user, slug, Role.CURATOR)
+    log_import = get_object_or_404(project.log_imports, pk=pk)
+    user: Any = request.user
+    try:
+        start_undo_import(log_import=log_import, user=user)
+    except QuarryError as error:
+        messages.error(request, str(error))
+        return redirect("curation:log", project.slug, log_import.pk)
+    messages.success(request, f"{log_import.name} is being undone. Then the same file can be imported in another way.")
+    return redirect("curation:logs", project.slug)

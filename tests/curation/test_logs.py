@@ -16,10 +16,10 @@ from curation.models import BadRow, LogImport, Query, QueryClick, QueryCount, Ru
 from curation.reading import EmptyLogError, LogShape, UnknownColumnError
 from curation.selectors import current_rule_set, proposable_queries
 from curation.selectors.queries import import_report, second_import_report
-from curation.services import log_writing, logs
-from curation.services.logs import start_ingest_log, store_log, store_log_file
+from curation.services import log_undo, log_writing, logs
+from curation.services.logs import start_ingest_log, start_undo_import, store_log, store_log_file
 from curation.services.rules import start_apply_rules
-from tests.factories import ProjectFactory
+from tests.factories import PairFactory, ProjectFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -323,6 +323,128 @@ def test_quarantined_and_rejected_queries_are_never_proposed(project):
 def test_a_missing_file_is_a_refusal(tmp_path):
     with pytest.raises(BadInputError, match="No such file"):
         store_log_file(tmp_path / "none.txt")
+
+
+# --- taking an import back ------------------------------------------------------------------------------------------
+
+
+def undo(log_import):
+    run_inline(start_undo_import(log_import=log_import))
+
+
+def picture(project):
+    """The queries of a project and what hangs on them, without ids and times."""
+    return {
+        "queries": sorted(project.queries.values_list("text", "n_seen", "n_people", "first_import__name")),
+        "counts": sorted(QueryCount.objects.values_list("query__text", "log_import__name", "n", "askers")),
+        "clicks": sorted(QueryClick.objects.values_list("query__text", "log_import__name", "url", "n")),
+        "verdicts": sorted(Verdict.objects.values_list("query__text", "has_intent")),
+        "hits": RuleHit.objects.count(),
+        "imports": sorted(project.log_imports.values_list("name", "n_read", "n_new", "n_known", "n_bad")),
+        "bad": BadRow.objects.count(),
+    }
+
+
+FIRST = b"query,who,url\npython a,ada,https://x.org/1\npython b,bob,\nwhat is c,ada,https://x.org/3\n,,\n"
+SECOND = b"query,who,url\npython b,ada,https://x.org/2\npython d,cy,https://x.org/4\n"
+COLUMNS = {"column": "query", "user_column": "who", "url_column": "url"}
+
+
+def test_an_undone_import_leaves_what_the_others_brought(project):
+    ingest(project, SECOND, "b.csv", **COLUMNS)
+    expected = picture(project)
+    project.log_imports.all().delete()
+    project.queries.all().delete()
+
+    first = ingest(project, FIRST, "a.csv", **COLUMNS)
+    ingest(project, SECOND, "b.csv", **COLUMNS)
+    assert project.queries.get(text="python b").n_people == 2
+    undo(first)
+    assert picture(project) == expected
+
+
+def test_an_undone_import_can_be_done_again_with_other_columns(project):
+    first = ingest(project, FIRST, "a.csv", column="url", count_column="-", user_column="-")
+    assert project.queries.filter(text="https://x.org/1").exists()
+    undo(first)
+    assert not project.queries.exists()
+    again = ingest(project, FIRST, "a.csv", **COLUMNS)
+    assert (again.n_read, again.n_new) == (4, 3)
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_a_killed_undo_goes_on(project, monkeypatch, killed_at):
+    monkeypatch.setattr(log_undo, "CHUNK_ROWS", 10)
+    first = ingest(project, make_log())
+    job = start_undo_import(log_import=first)
+    whole, calls = log_undo._take_back, []
+
+    def dying(*args):
+        calls.append(1)
+        whole(*args)
+        if len(calls) == killed_at:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_undo, "_take_back", dying)
+        with pytest.raises(Killed):
+            logs.undo_import(run=claim(job.pk), log_import_id=first.pk)
+    with pytest.raises(ConflictError, match="undone"):
+        begin(project, make_log())
+    logs.undo_import(run=RunningJob(job.pk, Job.objects.get(pk=job.pk).owner_token), log_import_id=first.pk)
+    assert not project.queries.exists()
+    assert not project.log_imports.exists()
+    assert not Verdict.objects.exists()
+
+
+def test_an_import_whose_queries_are_used_is_not_undone(project):
+    first = ingest(project, b"python sort list\npython map\n")
+    ingest(project, b"python map\n", "b.txt")
+    PairFactory(project=project, query=project.queries.get(text="python sort list"))
+    with pytest.raises(ConflictError, match="1 pairs refer"):
+        start_undo_import(log_import=first)
+    assert project.queries.get(text="python map").n_seen == 2
+
+
+def test_a_pair_on_a_query_that_another_log_has_too_is_no_hindrance(project):
+    first = ingest(project, b"python sort list\npython map\n")
+    ingest(project, b"python map\n", "b.txt")
+    PairFactory(project=project, query=project.queries.get(text="python map"))
+    undo(first)
+    assert list(project.queries.values_list("text", "n_seen")) == [("python map", 1)]
+
+
+def test_the_undo_command_says_what_went(project, capsys):
+    first = ingest(project, MESSY)
+    call_command("undo_import", str(first.pk), "--project", "demo", "--json")
+    data = json.loads(capsys.readouterr().out)
+    assert (data["counts"], data["queries_removed"]) == (3, 3)
+    with pytest.raises(SystemExit) as stop:
+        call_command("undo_import", str(first.pk), "--project", "demo")
+    assert stop.value.code == 2
+    assert "there are: none" in capsys.readouterr().err
+
+
+def test_the_page_undoes_an_import_and_says_why_not(project, curator_client):
+    first = ingest(project, MESSY)
+    address = f"/p/demo/logs/{first.pk}/undo/"
+    assert "Undo the import" in curator_client.get(f"/p/demo/logs/{first.pk}/").content.decode()
+    PairFactory(project=project, query=project.queries.get(text="what is python"))
+    refused = curator_client.post(address, follow=True)
+    assert "cannot be undone: 1 pairs refer" in refused.content.decode()
+    project.pairs.all().delete()
+    assert curator_client.post(address).status_code == 302
+    run_inline(Job.objects.get(kind="curation.undo_import"))
+    assert not project.log_imports.exists()
+
+
+def test_the_api_undoes_an_import(project, curator_client, annotator_client):
+    first = ingest(project, MESSY)
+    address = f"/api/v1/projects/demo/logs/{first.pk}/undo/"
+    assert annotator_client.post(address).status_code == 403
+    answer = curator_client.post(address)
+    assert (answer.status_code, answer.json()["log_import"]) == (202, first.pk)
+    assert curator_client.post(address).status_code == 409
 
 
 # --- the command --------------------------------------------------------------------------------------------------
