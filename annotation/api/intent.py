@@ -82,6 +82,7 @@ class SampleInput(serializers.Serializer):
     seed = serializers.IntegerField(default=0, min_value=0, max_value=2**31 - 1)
     overlap = serializers.IntegerField(default=None, allow_null=True, min_value=1, max_value=MAX_OVERLAP)
     max_extra = serializers.IntegerField(default=None, allow_null=True, min_value=0, max_value=MAX_OVERLAP)
+    comes_first = serializers.BooleanField(default=True, help_text="Before whatever else is open in the queue.")
     seconds = serializers.FloatField(
         default=DEFAULT_SECONDS, min_value=0.5, max_value=600, help_text="Per query, for the estimate."
     )
@@ -93,7 +94,7 @@ class SampleInput(serializers.Serializer):
     def settings(self) -> SampleSettings:
         """The settings of valid data."""
         given: dict[str, Any] = self.validated_data
-        names = ("n", "rejected_share", "minimum", "seed", "overlap", "max_extra")
+        names = ("n", "rejected_share", "minimum", "seed", "overlap", "max_extra", "comes_first")
         return SampleSettings(**{name: given[name] for name in names}, bands=tuple(given["bands"]))
 
     def classifier_of(self, project: Project) -> IntentClassifier | None:

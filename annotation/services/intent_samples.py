@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import IntegrityError
@@ -40,14 +40,15 @@ from curation.selectors import current_rule_set, judgeable_queries
 
 SAMPLE_INTENT = "annotation.sample_intent"
 OPEN_AT_ONCE = 200
+FIRST = -1_000_000  # priority: lower comes first
 READ_AT_ONCE = 5000
 PROGRESS_EVERY = 20_000
 
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """What is to be drawn. `rejected_share` None takes the log's own share; `classifier` adds its opinion to the
-    strata; `overlap` and `max_extra` None are the project's."""
+    """What is to be drawn. `rejected_share` None takes the log's own share; `overlap` and `max_extra` None are the
+    project's. `comes_first`: before whatever else is open in the queue."""
 
     n: int = DEFAULT_N
     rejected_share: float | None = None
@@ -56,6 +57,7 @@ class SampleSettings:
     seed: int = 0
     overlap: int | None = None
     max_extra: int | None = None
+    comes_first: bool = True
 
     def checked(self, project: Project) -> "SampleSettings":
         """With the project's numbers where none is given; BadInputError for one that is out of bounds."""
@@ -70,12 +72,15 @@ class SampleSettings:
         ):
             if not low <= value <= high:
                 raise BadInputError(problem=f"The {what} is from {low:,} to {high:,}, not {value:,}.")
-        return SampleSettings(
-            self.n, self.rejected_share, self.minimum, check_bands(self.bands), self.seed, overlap, extra
-        )
+        return replace(self, bands=check_bands(self.bands), overlap=overlap, max_extra=extra)
 
     def as_data(self) -> dict[str, Any]:
-        return {"rejected_share": self.rejected_share, "minimum": self.minimum, "bands": list(self.bands)}
+        return {
+            "rejected_share": self.rejected_share,
+            "minimum": self.minimum,
+            "bands": list(self.bands),
+            "priority": FIRST if self.comes_first else 0,
+        }
 
 
 @dataclass(frozen=True)
@@ -325,6 +330,7 @@ def _open(sample: IntentSample, part: list[tuple[int, str]], chances: dict[str, 
             query_id=pk,
             purpose=Purpose.INTENT_ONLY,
             target=sample.batch.overlap,
+            priority=sample.plan["priority"],
         )
         for pk, _ in part
         if pk not in items

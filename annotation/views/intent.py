@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.intent_classifier import MIN_PER_CLASS
@@ -49,6 +49,7 @@ from core.paging import keyset_page
 from curation.models import RuleSet
 from curation.rule_quality import PAPER_ACCURACY, PAPER_F1, PAPER_QUERIES
 from curation.selectors import current_rule_set, rule_sets
+from curation.services.rule_sets import draft_rule_set
 
 SECTION = "intent"
 EXAMPLES = 5
@@ -135,6 +136,12 @@ class SampleForm(forms.Form):
         label="Seed", min_value=0, max_value=2**31 - 1, initial=0, help_text="The same seed draws the same queries."
     )
     name = forms.CharField(label="Name of the batch", max_length=100, required=False, help_text="Empty: a number.")
+    comes_first = forms.BooleanField(
+        label="Judge it before whatever else is open",
+        required=False,
+        initial=True,
+        help_text="Otherwise after the pairs that were opened before it.",
+    )
     opinion = forms.BooleanField(
         label="Also by whether the second opinion agrees with the rules",
         required=False,
@@ -163,6 +170,7 @@ class SampleForm(forms.Form):
             seed=given["seed"],
             overlap=given["overlap"],
             max_extra=given["max_extra"],
+            comes_first=given["comes_first"],
         )
 
 
@@ -344,32 +352,32 @@ def sample_queries(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @login_required
-@require_safe
+@require_http_methods(["GET", "POST"])
 def keywords(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """Terms that could become rules, with what each would cost."""
+    """Terms that could become rules, with what each would cost; posting one opens it in the rule editor."""
     project = project_for(request.user, slug, *WATCHERS)
     shown = _sample_of(project, pk)
     rule_set = chosen_rules(project, request.GET.get("rule_set", "")) or current_rule_set(project)
-    found = keywords_of(shown, rule_set)
+    if request.method == "POST":
+        project_for(request.user, slug, Role.CURATOR)
+        return redirect(_editor_address(request, project, rule_set))
     context = {
         **_base(request, project),
         "sample": shown,
         "rule_set": rule_set,
         "rule_sets": rule_sets(project),
-        "rows": [
-            {"keyword": keyword, "editor": editor_address(project, keyword.term, keyword.kind)} for keyword in found
-        ],
+        "keywords": keywords_of(shown, rule_set),
     }
     return render(request, "annotation/intent_keywords.html", context)
 
 
-def editor_address(project: Project, term: str, kind: str) -> str:
-    """The rule editor with the keyword filled in; empty where there is none."""
-    try:
-        address = reverse("curation:rule_editor", args=[project.slug])
-    except NoReverseMatch:
-        return ""
-    return f"{address}?{urlencode({'form': term, 'kind': kind})}"
+def _editor_address(request: HttpRequest, project: Project, rule_set: RuleSet) -> str:
+    """The editor of the project's newest draft (made from the rules at hand where there is none), with the keyword."""
+    draft = project.rule_sets.filter(is_draft=True).order_by("-pk").first()
+    if draft is None:
+        draft = draft_rule_set(project=project, source=rule_set, user=person_of(request))
+    given = {name: request.POST.get(name, "")[:70] for name in ("form", "kind")}
+    return f"{reverse('curation:rule_set_edit', args=[project.slug, draft.pk])}?{urlencode(given)}#rule"
 
 
 # --- the second opinion --------------------------------------------------------------------------------------

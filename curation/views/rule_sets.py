@@ -1,5 +1,6 @@
 """Rule sets of a project: drafts and versions, the editor with its preview, differences, adoptions."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -180,7 +181,7 @@ def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if not rule_set.is_draft:
         return redirect(f"{reverse('curation:rules', args=[project.slug])}?rule_set={rule_set.pk}")
     old = _old_rule(profile_of(rule_set), request)
-    form = RuleForm(request.POST or None, initial=_initial(profile_of(rule_set), old))
+    form = RuleForm(request.POST or None, initial=_initial(profile_of(rule_set), old, request.GET))
     preview = None
     act = request.POST.get("act", "")
     if act:
@@ -208,9 +209,11 @@ def _old_rule(profile: RuleProfile, request: HttpRequest) -> Rule | None:
     return next((rule for rule in profile.rules if rule.form == wanted), None)
 
 
-def _initial(profile: RuleProfile, old: Rule | None) -> dict[str, Any]:
+def _initial(profile: RuleProfile, old: Rule | None, given: Mapping[str, str]) -> dict[str, Any]:
+    """What the form begins with; the address may name the keyword of a new rule and its kind."""
     if old is None:
-        return {"kind": RuleKind.STEM.value, "category": profile.categories[0]}
+        kind = given.get("kind") if given.get("kind") in list(RuleKind) else RuleKind.STEM.value
+        return {"form": given.get("form", "")[:70], "kind": kind, "category": profile.categories[0]}
     return {name: getattr(old, name) for name in ("form", "category", "note", "digits", "stem")} | {
         "kind": old.kind.value
     }

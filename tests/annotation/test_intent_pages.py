@@ -151,9 +151,20 @@ def test_measuring_beside_another_version_from_the_page(project, sample, curator
 
 def test_keywords_come_with_costs(project, sample, curator_client):
     answer = curator_client.get(page("intent-keywords", sample.pk))
-    terms = {row["keyword"].term: row["keyword"] for row in answer.context["rows"]}
+    terms = {keyword.term: keyword for keyword in answer.context["keywords"]}
     assert any("cheat" in term or "sheet" in term for term in terms)
     assert all(keyword.loses == 0 for term, keyword in terms.items() if "cheat" in term)
+
+
+def test_a_keyword_opens_in_the_rule_editor(project, sample, curator_client):
+    answer = curator_client.post(page("intent-keywords", sample.pk), {"form": "cheat sheet", "kind": "phrase"})
+    draft = RuleSet.objects.get(project=project, is_draft=True)
+    assert answer.url.startswith(reverse("curation:rule_set_edit", args=["demo", draft.pk]))
+    html = curator_client.get(answer.url).content.decode()
+    assert 'value="cheat sheet"' in html
+    assert '<option value="phrase" selected>' in html
+    curator_client.post(page("intent-keywords", sample.pk), {"form": "pdf", "kind": "exact"})
+    assert RuleSet.objects.filter(project=project, is_draft=True).count() == 1, "the draft at hand is used"
 
 
 def test_the_second_opinion_pages(project, scored, curator_client):

@@ -204,4 +204,15 @@ def test_pairs_and_queries_alone_come_in_one_queue(project, sample, annotator):
     while (slot := claim_next(project=project, person=annotator)) is not None:
         kinds.append(slot.pair_id is not None)
         vote(project, annotator, Judgement("yes", 1) if slot.pair_id else YES)
-    assert sorted(kinds) == [False, False, False, True]
+    assert kinds == [False, False, False, True]
+
+
+def test_a_sample_comes_first_unless_it_is_told_to_wait(project, annotator):
+    make_batch(project, 1)
+    log(project, ["python read csv"])
+    sample_of(project, comes_first=False)
+    assert claim_next(project=project, person=annotator).pair_id is not None
+    vote(project, annotator, Judgement("no"))
+    leases.release_leases(person=annotator)
+    Slot.objects.filter(pair=None).update(priority=-5)
+    assert claim_next(project=project, person=annotator).pair_id is None

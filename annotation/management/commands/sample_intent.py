@@ -31,6 +31,7 @@ class Command(QuarryCommand):
         parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="Per query, for the estimate.")
         parser.add_argument("--rule-set", default="", metavar="NAME", help="Whose verdicts; default: the current one.")
         parser.add_argument("--opinion", action="store_true", help="Stratify by the second opinion too.")
+        parser.add_argument("--last", action="store_true", help="Judge it after what is open, not before.")
         parser.add_argument("--name", default="", help="Name of the batch; default: a number.")
         parser.add_argument("--plan", action="store_true", help="Say what it would hold and cost; open nothing.")
 
@@ -39,6 +40,7 @@ class Command(QuarryCommand):
         names = ("n", "minimum", "seed", "overlap", "max_extra")
         settings = SampleSettings(
             **{name: options[name] for name in names},
+            comes_first=not options["last"],
             rejected_share=options["rejected"],
             bands=_bands(options["bands"]),
         )
