@@ -191,6 +191,7 @@ class CommentsApi(APIView):
 
     class Output(serializers.Serializer):
         comment = serializers.IntegerField()
+        was_masked = serializers.BooleanField(help_text="Private text in it was masked before it was kept.")
 
     @extend_schema(operation_id="comment", parameters=[PROJECT], request=Input, responses={201: Output})
     def post(self, request: Request, slug: str) -> Response:
@@ -203,7 +204,7 @@ class CommentsApi(APIView):
             text=given["text"],
             is_flag=given["is_flag"],
         )
-        return Response({"comment": comment.pk}, status=201)
+        return Response({"comment": comment.pk, "was_masked": comment.was_masked}, status=201)
 
 
 # --- batches -----------------------------------------------------------------------------------------------

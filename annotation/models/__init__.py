@@ -3,12 +3,24 @@
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
 from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
 from annotation.models.pools import Pool, PoolEntry
-from annotation.models.queue import Batch, Comment, Guideline, Item, LateSubmission, Purpose, Skip, Slot, SlotState
+from annotation.models.queue import (
+    SHOWABLE,
+    Batch,
+    Comment,
+    Guideline,
+    Item,
+    LateSubmission,
+    Purpose,
+    Skip,
+    Slot,
+    SlotState,
+)
 from annotation.models.releases import ImportedLabel, Release, ReleaseFile, ReleaseState
 from annotation.models.votes import NO_INTENT_REASONS, CannotJudge, Intent, RaterKind, Reason, Vote, VoteRevision
 
 __all__ = [
     "NO_INTENT_REASONS",
+    "SHOWABLE",
     "Batch",
     "BatchPlan",
     "CannotJudge",

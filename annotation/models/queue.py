@@ -95,6 +95,15 @@ class Item(models.Model):
             models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="item_gold"),
         ]
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether privacy holds its query or its code back by now: then it is shown to nobody."""
+        return bool(self.query.quarantine_reason or (self.pair and self.pair.code.quarantine_reason))
+
+
+# Items (of a queryset of them) that privacy does not hold back.
+SHOWABLE = Q(query__quarantine_reason="") & (Q(pair__isnull=True) | Q(pair__code__quarantine_reason=""))
+
 
 class SlotState(models.IntegerChoices):
     FREE = 0, "Free"
@@ -177,6 +186,8 @@ class LateSubmission(models.Model):
 
 class Comment(models.Model):
     """A remark on an item, hidden from others until they have voted; `is_flag` asks for the curator."""
+
+    was_masked = False  # no column: whether private text was masked when it was kept just now
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="comments")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

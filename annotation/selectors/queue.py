@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.models import Batch, Comment, Item, Purpose, Skip, Slot, SlotState, Vote
+from annotation.models import SHOWABLE, Batch, Comment, Item, Purpose, Skip, Slot, SlotState, Vote
 from annotation.selectors.gold import gold_to_come
 from core.models import Project, User
 from core.rendering import highlighted
@@ -48,7 +48,7 @@ def shown_pair(slot: Slot) -> ShownPair:
         item_id=slot.item_id,
         key=uuid.uuid4(),
         lane=slot.lane,
-        query=slot.item.query.text,
+        query=str(slot.item.query),  # says only that it is held back, when it is
         parts=code_parts(pair.code) if pair else [],
         provenance=provenance(pair.code) if pair else [],
         has_code=pair is not None,
@@ -57,6 +57,8 @@ def shown_pair(slot: Slot) -> ShownPair:
 
 def code_parts(code: Code) -> list[CodePart]:
     """The code's lines as header, docstring and body. Code without a docstring is a header and a body."""
+    if code.quarantine_reason:
+        return [CodePart("body", mark_safe("[held back for privacy]\n"))]
     coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
     lines = coloured.rstrip("\n").split("\n")
     header_end = _lines_of_header(code, lines)
@@ -87,6 +89,8 @@ def _end_of_docstring(lines: list[str], start: int) -> int:
 
 def provenance(code: Code) -> list[str]:
     """Where the code stands, in pieces: qualified name, place, lines, licence."""
+    if code.quarantine_reason:
+        return []
     place = code.occurrences.select_related("source").order_by("id").first()
     if place is None:
         return [code.name]
@@ -144,7 +148,7 @@ class EmptyQueue:
 
 def why_empty(project: Project, person: User) -> EmptyQueue:
     """Why there is no pair for this person now. Call after a claim came back empty."""
-    unfinished = _unfinished(project)
+    unfinished = _unfinished(project).filter(SHOWABLE)
     n_skipped = Skip.objects.filter(person=person, item__in=unfinished).count()
     if not project.batches.exists():
         return EmptyQueue(Why.NO_BATCH)

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from annotation.models import Batch, GoldTurn, ImportedLabel, Item, Purpose, Skip, Slot, SlotState
+from annotation.models import SHOWABLE, Batch, GoldTurn, ImportedLabel, Item, Purpose, Skip, Slot, SlotState
 from annotation.selectors.releases import imported_labels
 from annotation.selectors.votes import unanimous_pairs
 from core.models import Project, User
@@ -60,7 +60,8 @@ def take_turn(batch: Batch, person: User) -> Item | None:
     GoldTurn.objects.filter(pk=turn.pk).update(n_given=F("n_given") + 1)
     if not is_gold_turn(batch.project.secret, batch.pk, person.pk, turn.n_given, batch.gold_share):
         return None
-    return new_to(person, Item.objects.filter(batch=batch, purpose=Purpose.GOLD)).order_by("id").first()
+    gold = Item.objects.filter(SHOWABLE, batch=batch, purpose=Purpose.GOLD)
+    return new_to(person, gold).order_by("id").first()
 
 
 def new_to(person: User, items: Any) -> Any:

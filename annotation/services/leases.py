@@ -40,13 +40,17 @@ FREE = {
 
 # The person's last vote marks how far down the queue they are: looking from there on keeps the claim short however
 # many pairs they have judged. What is more urgent is looked at before it, all the rest after it. The plus keeps the
-# planner on the pair's few slots, away from the person's many.
+# planner on the pair's few slots, away from the person's many. What privacy holds back by now is shown to nobody.
 _FREE_SLOT = """
     SELECT s.id FROM annotation_slot s
     WHERE s.project_id = %(project)s AND s.state = 0 AND s.is_open {range}
       AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.item_id = s.item_id AND t.person_id = %(person)s)
       AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.pair_id = s.pair_id AND +t.person_id = %(person)s)
       AND NOT EXISTS (SELECT 1 FROM annotation_skip k WHERE k.item_id = s.item_id AND k.person_id = %(person)s)
+      AND NOT EXISTS (SELECT 1 FROM annotation_item i JOIN curation_query q ON q.id = i.query_id
+                      WHERE i.id = s.item_id AND q.quarantine_reason <> '')
+      AND NOT EXISTS (SELECT 1 FROM curation_pair p JOIN curation_code c ON c.id = p.code_id
+                      WHERE p.id = s.pair_id AND c.quarantine_reason <> '')
     ORDER BY s.priority, s.id LIMIT 1 {lock}
 """
 _CLAIM = """
@@ -103,13 +107,13 @@ def _fill(project: Project, person: User, ahead: bool) -> list[Slot]:
 
 
 def _held_by_lane(project: Project, person: User) -> dict[int | None, Slot]:
-    return {slot.lane: slot for slot in open_leases(project=project, person=person)}
+    return {slot.lane: slot for slot in _held(project, person)}
 
 
 def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot]) -> Slot | None:
     slot = held.get(lane)
     if slot is not None:
-        if slot.is_open:
+        if slot.is_open and not slot.item.is_held_back:
             return _extend(slot)
         Slot.objects.filter(pk=slot.pk, token=slot.token).update(**FREE)
     if lane == PREFETCHED and is_running_low(project, person):
@@ -207,8 +211,8 @@ def is_running_low(project: Project, person: User) -> bool:
 
 
 def open_leases(*, project: Project, person: User) -> list[Slot]:
-    """What the person holds now, the pair on screen first."""
-    return list(_held(project, person).order_by("lane"))
+    """What the person holds now and may see, the pair on screen first."""
+    return [slot for slot in _held(project, person).order_by("lane") if not slot.item.is_held_back]
 
 
 @retry_when_busy()
@@ -216,7 +220,8 @@ def renew(*, project: Project, person: User, tokens: Iterable[uuid.UUID]) -> lis
     """Heartbeat: extends the person's leases with these tokens; returns the tokens that are still good."""
     with write_transaction():
         mine = _held(project, person).filter(token__in=list(tokens))
-        return [token for slot in mine if (token := _extend(slot).token) is not None]
+        good = (slot for slot in mine if not slot.item.is_held_back)
+        return [token for slot in good if (token := _extend(slot).token) is not None]
 
 
 def free_expired_leases(*, project: Project | None = None) -> int:

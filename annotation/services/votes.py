@@ -34,7 +34,9 @@ from annotation.services.items import could_not_judge, settle
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError, QuarryError
 from core.models import Project, User
+from curation import privacy
 
+MAX_COMMENT_CHARS = 4000
 MAX_SECONDS = 3600.0  # a pair left open over lunch is no hour and a half of work
 ANSWER_REASONS = frozenset({Reason.FULL, Reason.EXCEEDS, Reason.CATEGORY, Reason.HALF, Reason.SLIGHT, Reason.OTHER})
 
@@ -333,15 +335,19 @@ def take_back_skips(*, project: Project, person: User) -> int:
 def add_comment(*, project: Project, person: User, item_id: int, text: str = "", is_flag: bool = False) -> Comment:
     """A remark on, or a flag for the curator at, an item that the person has or has had in hand.
 
-    Raises NotFoundError for any other item, BadInputError for a remark without text.
+    Private text in it is masked before it is kept; the comment's `was_masked` tells the writer's page so. Raises
+    NotFoundError for any other item, BadInputError for a remark without text.
     """
-    text = text.strip()
+    given = text.strip()
+    text = privacy.mask(given[:MAX_COMMENT_CHARS], privacy.COMMENT)
     if not text and not is_flag:
         raise BadInputError(problem="The comment is empty.")
     if not Slot.objects.filter(project=project, item=item_id, person=person).exists():
         raise NotFoundError(what="pair of yours", name=item_id)
     with write_transaction():
-        return Comment.objects.create(item_id=item_id, person=person, text=text[:4000], is_flag=is_flag)
+        comment = Comment.objects.create(item_id=item_id, person=person, text=text, is_flag=is_flag)
+    comment.was_masked = text != given[:MAX_COMMENT_CHARS]
+    return comment
 
 
 # The same door for callers that only judge.

@@ -132,14 +132,17 @@ def _undo(request: HttpRequest, project: Project, person: User) -> None:
 
 
 def _comment(request: HttpRequest, project: Project, person: User) -> None:
-    votes.add_comment(
+    comment = votes.add_comment(
         project=project,
         person=person,
         item_id=_integer(request.POST.get("item")),
         text=request.POST.get("text", ""),
         is_flag=bool(request.POST.get("is_flag")),
     )
-    messages.success(request, "Your comment is kept.")
+    if comment.was_masked:
+        messages.warning(request, "Your comment is kept. It seemed to hold private text: that part was masked.")
+    else:
+        messages.success(request, "Your comment is kept.")
 
 
 def _unskip(request: HttpRequest, project: Project, person: User) -> None:
