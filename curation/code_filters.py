@@ -3,9 +3,11 @@
 After CodeSearchNet and CoSQA: complete, documented in English, no special tokens, no tests, nothing a program wrote,
 no accessors, within length bounds. A function that fails is kept as *unpaired*, with the first reason hit.
 
-English is told cheaply, without a model: a docstring is taken as not English when more than a tenth of its letters lie
-outside ASCII, when the function words of another Latin-script language outnumber the English ones, or when ten or more
-words hold no English function word at all.
+English is told by a cheap rule where that is sure, else by py3langid's packaged model: more than a tenth of letters
+outside ASCII is not English; more English function words than those of other Latin-script languages is; the rest is
+not English when the model prefers another language by FOREIGN_LEAD or more. Measured on 298 docstrings in 17 languages
+(tests/curation/code_samples/docstrings.tsv): the rule alone keeps all English and finds 65 % of the others, the model
+alone loses 10 % of the English, both together keep all English and find 98 %.
 """
 
 import re
@@ -19,6 +21,8 @@ MIN_LINES = 3  # CodeSearchNet drops shorter functions
 MAX_LINES = 120
 MAX_CHARS = 6_000
 MAX_NON_ASCII_SHARE = 0.1
+FOREIGN_LEAD = 10.0  # difference of log-likelihoods; chosen on one half of the sample, measured on the other
+MAX_ASKED_CHARS = 1_000
 
 KEPT = "kept"
 DUPLICATE = "duplicate"
@@ -62,10 +66,11 @@ _GENERATED_PATH = re.compile(r"_pb2(?:_grpc)?\.py$|\.pb(?:\.\w+)?\.go$|(?:\.|_)g
 _COMMENT_LINE = re.compile(r"""\s*(?:#|//|/?\*|["']{3})""")
 GENERATED_HEAD_CHARS = 2_000  # a generator says so at the top of the file
 MINIFIED_LINE_CHARS = 500  # average of a file that no person wrote so
+# Words that are English and hardly anything else; "a", "in" or "as" are words of other languages too.
 _ENGLISH_WORDS = """
-a an the of to in is are was be been if it its that this these those and or not for with by from as on at into than then
-when which whose will can may must should has have had does do each any all no one only return returns given using used
-otherwise between via per
+the of to and is are was be been if it its that this these those or not for with by from at into than then when which
+whose will can must should has have had does do each any all only return returns given using used otherwise between
+whether an
 """
 # French, German, Spanish, Portuguese, Italian, Dutch: frequent words that are neither English nor usual identifiers.
 _FOREIGN_WORDS = """
@@ -99,7 +104,7 @@ REASONS: dict[str, str] = {
 
 
 def is_english(text: str) -> bool:
-    """Whether documentation reads as English, by the cheap rule of this module's docstring."""
+    """Whether documentation reads as English, as this module's docstring says."""
     if not text.isascii():
         letters = sum(character.isalpha() for character in text)
         foreign_letters = sum(character.isalpha() and not character.isascii() for character in text)
@@ -107,8 +112,17 @@ def is_english(text: str) -> bool:
             return False
     words = [word.lower() for word in _WORD.findall(text)]
     english = sum(word in _ENGLISH for word in words)
-    foreign = sum(word in _FOREIGN for word in words)
-    return foreign <= english and (english > 0 or len(words) < 10)
+    if english and english > sum(word in _FOREIGN for word in words):
+        return True
+    return lead_over_english(text[:MAX_ASKED_CHARS]) < FOREIGN_LEAD
+
+
+def lead_over_english(text: str) -> float:
+    """By how much the model prefers another language to English (log-likelihood); 0 where English is its choice."""
+    import py3langid
+
+    ranked = py3langid.rank(text)
+    return float(ranked[0][1] - next(score for language, score in ranked if language == "en"))
 
 
 def is_test(function: Function, path: str) -> bool:

@@ -19,6 +19,7 @@ from curation.languages.doc_comments import clean_block, clean_lines
 
 BLOCK, LINES = "block", "lines"  # how documentation is written above a function
 MAX_DOC_LINES = 500
+_EXPORTS = re.compile(r"^(?:module\.)?exports\.(?=.)")
 
 
 @dataclass(frozen=True)
@@ -139,19 +140,25 @@ def extract_tree(source: bytes, language: str) -> Tree:
     return Tree(list(_File(source, grammar, language, query, tree.root_node).functions()), _error_line(tree.root_node))
 
 
+# What a function's text is put into, to make it a file: alone, then as a method.
+_FRAMES = {"java": (("class A {\n", "\n}"),), "php": (("<?php\n", ""), ("<?php\nclass A {\n", "\n}"))}
+_USUAL_FRAMES = (("", ""), ("class A {\n", "\n}"))
+
+
 def split_tree(text: str, language: str) -> Parts:
     """Header, documentation and body of one function's text; the first line and the rest where none is found."""
-    lead, tail = ("class A {\n", "\n}") if language == "java" else ("<?php\n", "") if language == "php" else ("", "")
-    framed = [(lead, tail)] if lead else [("", ""), ("class A {\n", "\n}")]
-    if language == "php":
-        framed = [("<?php\n", ""), ("<?php\nclass A {\n", "\n}")]
-    for before, after in framed:
-        found = [one for one in extract_tree((before + text + after).encode(), language).functions if one.body]
-        if found:
-            first = found[0]
-            return Parts(first.name.removeprefix("A."), first.header, first.docstring, first.body, first.comments)
-    header, newline, body = text.partition("\n")
-    return Parts("", header.rstrip(), "", body if newline else "")
+    best: Function | None = None
+    for before, after in _FRAMES.get(language, _USUAL_FRAMES):
+        tree = extract_tree((before + text + after).encode(), language)
+        found = next((one for one in tree.functions if one.body), None)
+        best = best or found
+        if found and not tree.error_line:
+            best = found
+            break
+    if best is None:
+        header, newline, body = text.partition("\n")
+        return Parts("", header.rstrip(), "", body if newline else "")
+    return Parts(best.name.removeprefix("A."), best.header, best.docstring, best.body, best.comments)
 
 
 def parses(text: str, language: str) -> bool:
@@ -292,8 +299,8 @@ class _File:
         )
         if holder is None or holder.type in {"object_pattern", "array_pattern", "subscript_expression"}:
             return None
-        name = self._text(holder).strip("'\"").replace(".prototype.", ".")
-        return re.sub(r"\s+", "", name)[:200], value
+        name = re.sub(r"\s+", "", self._text(holder)).strip("'\"").replace(".prototype.", ".")
+        return _EXPORTS.sub("", name)[:200], value
 
     def _own_name(self, node: Any) -> str:
         name = self._name(node)
