@@ -1,5 +1,6 @@
 """The score of a candidate run beside what people judged: share judged 1, and a threshold that follows from it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +56,9 @@ def histogram(scores: list[float]) -> tuple[list[float], list[int]]:
     width = BAND_WIDTH
     while (max(scores) - min(scores)) / width > 40:
         width *= 2
-    first, last = int(min(scores) // width), int(max(scores) // width)
-    counts = [0] * (last - first + 1)
-    for score in scores:
-        counts[int(score // width) - first] += 1
+    places = [math.floor(score / width + 1e-9) for score in scores]  # 0.55 opens the band from 0.55
+    first = min(places)
+    counts = [0] * (max(places) - first + 1)
+    for place in places:
+        counts[place - first] += 1
     return [round((first + step) * width, 6) for step in range(len(counts) + 1)], counts
