@@ -65,13 +65,11 @@ def labels_of_pairs(project: Project, pairs: Sequence[int]) -> PoolLabels:
         pools[query] += tally
     labels: dict[int, Relevance] = {}
     without: dict[Outcome, int] = defaultdict(int)
-    unseen = []
+    unseen = [pair for pair, query in rows if (pair, query) not in tallies]
     for pair, query in rows:
-        tally = tallies.get((pair, query))
-        if tally is None:
-            unseen.append(pair)
+        if (pair, query) not in tallies:
             continue
-        reached = verdict(tally, query=pools[query])
+        reached = verdict(tallies[pair, query], query=pools[query])
         if reached.label is None:
             without[reached.outcome] += 1
         else:

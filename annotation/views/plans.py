@@ -1,5 +1,6 @@
 """Planning a batch: what it costs, which pairs it takes, and opening it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -151,7 +152,7 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/plan.html", context, status=422 if form.errors else 200)
 
 
-def _estimate_of(project: Project, given: dict[str, Any]) -> dict[str, Any]:
+def _estimate_of(project: Project, given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"estimate": estimate(read_settings(project, given).terms).to_dict()}
     except QuarryError as error:

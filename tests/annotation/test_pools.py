@@ -146,13 +146,12 @@ def test_a_killed_build_ends_the_same_when_it_runs_again(stocked):
 
 
 def test_pairs_that_have_a_live_item_are_not_opened_twice_and_count_as_judged(stocked):
-    query, code = (
-        stocked.queries.get(text__startswith="python sort"),
-        stocked.codes.filter(name__startswith="sort").first(),
-    )
-    judge(stocked, PairFactory(project=stocked, query=query, code=code), "111")
-    pool = build(stocked, n_queries=None)
-    assert Item.objects.filter(pair__query=query, pair__code=code, purpose=Purpose.LIVE).count() == 1
+    pair = build(stocked, name="first").entries.first().pair
+    Item.objects.all().delete()
+    judge(stocked, pair, "111")
+    pool = build(stocked)
+    assert Item.objects.filter(pair=pair, purpose=Purpose.LIVE).count() == 1
+    assert not Item.objects.filter(pair=pair, batch=pool.batch).exists()
     assert pool_report(pool)["labelled"] == 1
 
 
