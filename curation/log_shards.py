@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import compress
 from pathlib import Path
@@ -23,6 +23,7 @@ from core.text import query_hash
 from curation.intent import RuleProfile, read_rule_set
 from curation.privacy import quarantine_reasons
 from curation.reading import BadRow, Chunk, LogColumns, LogShape, clean_query, excerpt, read_chunk
+from curation.reading.urls import one_url_each
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,7 +135,10 @@ def _distinct(columns: LogColumns, salt: bytes) -> "tuple[pa.Table, list[BadRow]
     if columns.users is not None:
         table["users"] = _users(columns.users, row_group, len(starts), salt)
     if columns.urls is not None:
-        table["urls"], table["clicks"] = _urls(_open_urls(columns.urls), columns.counts, row_group, len(starts))
+        urls, rows = one_url_each(columns.urls)
+        at = slice(None) if rows is None else rows
+        counts = np.asarray(columns.counts, np.int64)[at]
+        table["urls"], table["clicks"] = _urls(_open_urls(urls), counts, row_group[at], len(starts))
     return pa.table(table), bad
 
 
@@ -198,14 +202,12 @@ def _users(users: list[str], row_group: "np.ndarray", n_groups: int, salt: bytes
     return pa.ListArray.from_arrays(_offsets(groups, n_groups), digests.take(pa.array(codes)))
 
 
-def _urls(
-    urls: list[str], counts: Sequence[int], row_group: "np.ndarray", n_groups: int
-) -> "tuple[pa.Array, pa.Array]":
+def _urls(urls: list[str], counts: "np.ndarray", row_group: "np.ndarray", n_groups: int) -> "tuple[pa.Array, pa.Array]":
     """For each query the clicked URLs and how often, as two list columns."""
     import numpy as np
     import pyarrow as pa
 
-    weights = np.asarray(counts, np.int64)[_named(urls, row_group)]
+    weights = counts[_named(urls, row_group)]
     groups, codes, known = _pairs(urls, row_group)
     pairs, place = np.unique(groups * max(1, len(known)) + codes, return_inverse=True)
     clicks = _sums(place, weights, len(pairs))

@@ -31,6 +31,7 @@ from curation.reading import (
     read_log,
 )
 from curation.reading.reader import read_values
+from curation.reading.urls import one_url_each, split_urls
 from tests.curation import log_files
 from tests.curation.log_files import FORMATS, PACKINGS, ROWS
 
@@ -399,3 +400,30 @@ def test_checksums_are_checked(log_file):
     data[-6] ^= 0xFF
     with pytest.raises(BrokenLogError):
         list(read_log(log_file(bytes(data))))
+
+
+# --- clicked URLs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cell", "urls"),
+    [
+        ("", []),
+        ("http://a.example", ["http://a.example"]),
+        ("https://a.example/1;https://b.example/2", ["https://a.example/1", "https://b.example/2"]),
+        ("['https://a.example/x', 'https://b.example']", ["https://a.example/x", "https://b.example"]),
+        ('["https://a.example","https://b.example/?u=http://c.example"]', None),
+        ("https://a.example https://b.example | https://c.example", None),
+        ("https://a.example/?to=https://b.example;x", ["https://a.example/?to=https://b.example;x"]),
+    ],
+)
+def test_several_urls_in_a_cell_are_taken_apart(cell, urls):
+    found = split_urls(cell)
+    assert found == urls if urls is not None else all(url.startswith("https://") and " " not in url for url in found)
+
+
+def test_each_url_of_a_row_keeps_the_place_of_its_row():
+    single = ["", "http://a.example/?u=http://b.example"]
+    assert one_url_each(single) == (single, None)
+    cells = ["https://a.example;https://b.example", "", "https://c.example"]
+    assert one_url_each(cells) == (["https://a.example", "https://b.example", "", "https://c.example"], [0, 0, 1, 2])
