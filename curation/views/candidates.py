@@ -52,10 +52,12 @@ class ProposeForm(forms.Form):
     retriever = forms.ChoiceField(
         choices=[*RETRIEVERS.items(), (CLICKED, "Clicks: codes that people opened after the query")],
         label="Source",
+        required=False,
         help_text="What finds the codes of a query.",
     )
     encoder = forms.CharField(max_length=300, required=False, label="Encoder")
     top_k = forms.IntegerField(
+        required=False,
         initial=1,
         min_value=1,
         max_value=MAX_TOP_K,
@@ -106,7 +108,7 @@ class ProposeForm(forms.Form):
 
     def options(self) -> dict[str, Any]:
         """Settings for the services; what was left empty is left to them."""
-        return {name: value for name, value in self.cleaned_data.items() if value is not None}
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
 
 
 @login_required

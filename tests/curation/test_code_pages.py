@@ -191,11 +191,11 @@ def test_a_run_page_shows_its_numbers_with_links_to_the_rows(curator_client, pro
     fill(project)
     run = propose(project)
     page = curator_client.get(f"/p/demo/candidates/{run.pk}/").content.decode()
-    assert "Best cosine of every query" in page
+    assert "Best score of every query" in page
     assert "How often a code was used" in page
     for outcome, n in (("kept", run.n_kept), ("below", run.n_below_threshold), ("over_cap", run.n_over_cap)):
-        assert f"matches/?outcome={outcome}" in page
-        rows = curator_client.get(f"/p/demo/candidates/{run.pk}/matches/?outcome={outcome}").content.decode()
+        assert f"matches/?by=query&amp;outcome={outcome}" in page
+        rows = curator_client.get(f"/p/demo/candidates/{run.pk}/matches/?by=query&outcome={outcome}").content.decode()
         assert rows.count("<tr>") - 1 == n or (n == 0 and "Nothing here" in rows)
     assert curator_client.get(f"/p/demo/candidates/{run.pk}/matches/?outcome=x").status_code == 400
     assert "matches/?outcome=kept" in page
