@@ -18,11 +18,12 @@ from django.db.models import Q, QuerySet
 from core.models import Project
 from curation.intent import Rule, RuleProfile, is_in_keyword
 from curation.models import Query
-from curation.rule_text import RuleEdit, check_edit
+from curation.rule_text import RuleEdit, check_edit, diff_profiles
 
 MAX_SEARCHED = 150_000  # queries that the database looks through for letters
 MAX_JUDGED = 8_000
 PROBE = 0.05  # of what is searched, to foresee how many queries may change
+MAX_SEARCHED_RULES = 12  # more letters to look for cost the database more than judging a sample
 BUDGET_S = 1.0  # no rule may keep a page waiting longer; what was judged by then is reported as a sample
 _BLOCK = 500
 EXAMPLES = 8
@@ -104,17 +105,32 @@ def preview_edit(*, project: Project, profile: RuleProfile, edit: RuleEdit, seed
 
 def preview_rule_set(*, project: Project, before: RuleProfile, after: RuleProfile, seed: int = 0) -> Preview:
     """What taking `after` into use in place of `before` would do."""
-    return _preview(project, before, lambda texts, _: after.judge_all(texts, language=project.language), None, seed)
+    found = diff_profiles(before, after)
+    rules = [*found.added, *found.removed, *(rule for one in found.changed for rule in (one.before, one.after))]
+    may_search = len(rules) <= MAX_SEARCHED_RULES and found.keyword_before == found.keyword_after
+    return _preview(
+        project,
+        before,
+        lambda texts, _: after.judge_all(texts, language=project.language),
+        rules if may_search else None,
+        seed,
+    )
 
 
 Forms = tuple[str, ...]
 After = Callable[[list[str], list[Forms]], list[Forms]]  # texts and what hits them before -> what hits them after
 
 
+def _open(project: Project) -> QuerySet[Query]:
+    return Query.objects.filter(project=project, quarantine_reason="")
+
+
 def _preview(project: Project, before: RuleProfile, after: After, rules: Sequence[Rule] | None, seed: int) -> Preview:
     """Judges the queries that may change; `rules` are all that differ between the two (None: any may)."""
     started = time.perf_counter()
-    total = Query.objects.filter(project=project, quarantine_reason="").count()
+    if rules is not None and not rules:
+        return Preview(_open(project).count(), 0, 1.0, Amount(0), Amount(0), Amount(0))
+    total = _open(project).count()
     rows, share = _rows_that_may_change(project, rules, total, seed)
     random.Random(seed).shuffle(rows)
     sides = Sides({rule.form for rule in rules or ()})

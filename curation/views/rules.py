@@ -79,7 +79,7 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "curation/rules.html", context, status=400 if form.errors else 200)
 
 
-SORTS = {"rejected": "Rejected", "alone": "Alone", "form": "Rule", "category": "Category", "kind": "Kind"}
+SORTS = {"form": "Rule", "category": "Category", "kind": "Kind", "rejected": "Rejected", "alone": "Alone"}
 
 
 def chosen_sort(given: str) -> str:
