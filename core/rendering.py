@@ -20,7 +20,8 @@ LIST_TAGS = {"ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"}
 def highlighted(code: str, language: str = "python") -> str:
     """A focusable `pre` with pygments classes; an unknown language is shown plain."""
     try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        # A PHP function stands without the opening tag of its file.
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False, startinline=True)
     except ClassNotFound:
         lexer = TextLexer(stripnl=False, ensurenl=False)
     if len(code) > MAX_HIGHLIGHT_CHARS:

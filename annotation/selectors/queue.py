@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -56,15 +57,30 @@ def shown_pair(slot: Slot) -> ShownPair:
 
 
 def code_parts(code: Code) -> list[CodePart]:
-    """The code's lines as header, docstring and body. Code without a docstring is a header and a body."""
+    """The code's lines as header, docstring and body, in the order of its language: Python's docstring stands inside,
+    that of other languages above. Code without a docstring is a header and a body."""
     if code.quarantine_reason:
         return [CodePart("body", mark_safe("[held back for privacy]\n"))]
     coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
     lines = coloured.rstrip("\n").split("\n")
+    if code.language != "python":
+        return _shown(list(_cuts_above(code, lines)))
     header_end = _lines_of_header(code, lines)
     doc_end = _end_of_docstring(lines, header_end)
     cuts = [("header", lines[:header_end]), ("docstring", lines[header_end:doc_end]), ("body", lines[doc_end:])]
+    return _shown(cuts)
+
+
+def _shown(cuts: list[tuple[str, list[str]]]) -> list[CodePart]:
     return [CodePart(name, mark_safe("\n".join(part) + "\n")) for name, part in cuts if part]
+
+
+def _cuts_above(code: Code, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Documentation above the header: cut by where the stored header stands in the text."""
+    at = code.text.find(code.header) if code.header else -1
+    doc_end = code.text.count("\n", 0, at) if at > 0 else 0
+    header_end = doc_end + code.header.count("\n") + 1 if at >= 0 else 1
+    yield from (("docstring", lines[:doc_end]), ("header", lines[doc_end:header_end]), ("body", lines[header_end:]))
 
 
 def _lines_of_header(code: Code, lines: list[str]) -> int:

@@ -19,6 +19,7 @@ from curation.languages.doc_comments import clean_block, clean_lines
 
 BLOCK, LINES = "block", "lines"  # how documentation is written above a function
 MAX_DOC_LINES = 500
+MAX_NESTING = 20  # functions in functions; every one holds the text of those inside, so depth costs its square
 _EXPORTS = re.compile(r"^(?:module\.)?exports\.(?=.)")
 
 
@@ -252,9 +253,8 @@ class _File:
                 around.append(_Around(-negative_end, "", False, node))
             elif (found := self._callable(kind, node)) is not None:
                 name, value = found
-                function = self._function(node, value, name, around)
-                if function is not None:
-                    yield function
+                if sum(one.is_function for one in around[-2 * MAX_NESTING :]) < MAX_NESTING:
+                    yield from self._function(node, value, name, around)
                 around.append(_Around(-negative_end, name, True))
 
     def _captures(self) -> list[tuple[int, int, str, Any]]:
@@ -315,9 +315,10 @@ class _File:
 
     # --- one function ---------------------------------------------------------------------------------
 
-    def _function(self, node: Any, value: Any, name: str, around: list[_Around]) -> Function | None:
+    def _function(self, node: Any, value: Any, name: str, around: list[_Around]) -> Iterator[Function]:
+        """The function, unless it has no name."""
         if not name:
-            return None
+            return
         start, end = self._extent(node, around)
         doc_start, docstring = self._documentation(start)
         text = _Dedented(self, doc_start, end)
@@ -325,7 +326,7 @@ class _File:
         header, body = text.between(start, at), text.between(at, end)
         qualified = ".".join([*(one.name for one in around if one.name), name])
         is_broken = node.has_error
-        return Function(
+        yield Function(
             name=qualified,
             text=text.text,
             header=header.rstrip(),

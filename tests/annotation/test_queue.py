@@ -342,6 +342,22 @@ def test_code_without_docstring_is_a_header_and_a_body():
     assert "<b>" not in body.html
 
 
+def test_documentation_above_a_function_is_told_from_header_and_body():
+    text = "/**\n * Adds <b>.\n * @return the sum\n */\n@Override\npublic int add(int a) {\n    return a + 1;\n}"
+    code = CodeFactory.build(
+        language="java",
+        text=text,
+        header="@Override\npublic int add(int a) {",
+        docstring="Adds .",
+        body="    return a + 1;\n}",
+    )
+    parts = code_parts(code)
+    assert [part.name for part in parts] == ["docstring", "header", "body"]
+    assert [part.html.count("\n") for part in parts] == [4, 2, 2]
+    assert "Adds &lt;b&gt;" in parts[0].html
+    assert "Override" in parts[1].html
+
+
 def test_provenance_names_place_lines_and_licence(project):
     code = CodeFactory(project=project)
     source = CodeSource.objects.create(project=project, kind="stdlib", name="stdlib", version="3.11.7")
