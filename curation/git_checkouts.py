@@ -118,7 +118,7 @@ def browser_address(url: str) -> str:
         host, path = match.group(1), match["path"]
     else:
         return ""
-    path = path.strip("/").removesuffix(".git").split("?")[0].split("#")[0]
+    path = path.split("?")[0].split("#")[0].strip("/").removesuffix(".git")
     return f"https://{host}/{path}"[:300]
 
 
