@@ -40,7 +40,7 @@ def keep_upload(
             stored_path=str(stored.path.relative_to(settings.QUARRY_HOME)),
             sha256=stored.sha256,
             size_bytes=stored.size_bytes,
-            shape=preview.shape.as_data(),
+            shape=(shape or LogShape()).as_data(),
         )
     except BaseException:
         stored.path.unlink(missing_ok=True)
@@ -50,11 +50,13 @@ def keep_upload(
 
 
 def preview_upload(*, upload: LogUpload, shape: LogShape | None = None) -> Preview:
-    """What the file would be read as. A new shape is kept with the upload; without one the last one holds."""
+    """What the file would be read as. A new shape is kept with the upload as it was given, so that what it leaves open
+    is explained each time; without one the last one holds.
+    """
     chosen = LogShape.from_data(upload.shape) if shape is None else shape
     preview = preview_log(_file_of(upload), chosen, name=upload.name)
     if shape is not None:
-        LogUpload.objects.filter(pk=upload.pk).update(shape=preview.shape.as_data())
+        LogUpload.objects.filter(pk=upload.pk).update(shape=chosen.as_data())
     return preview
 
 
@@ -120,19 +122,19 @@ def preview_file(path: Path, shape: LogShape | None = None) -> Preview:
         raise BadInputError(problem=f"{path}: {error.strerror or error}.") from error
 
 
-def chosen_shape(last: LogShape, given: LogShape) -> LogShape:
-    """What the curator chose on a form that showed `last`: what rests on a changed choice is found out anew.
+def chosen_shape(before: LogShape, shown: LogShape, given: LogShape) -> LogShape:
+    """What a curator has chosen: `before` this form, on the form that showed the settled shape, and now.
 
-    Columns rest on header, delimiter and quotes, these on the format, and all on the file in the archive.
+    What stays as it was shown stays as open as it was; what rests on a changed choice is found out anew: columns rest
+    on header, quotes and delimiter, these on the format, and all on the file in the archive.
     """
-    order = ("member", "format", "delimiter", "quotes", "header")
-    columns = ("column", "count_column", "user_column", "url_column")
-    changed = next((place for place, name in enumerate(order) if getattr(given, name) != getattr(last, name)), None)
-    if changed is None:
-        return given
+    order = ("member", "format", "delimiter", "quotes", "header", "column", "count_column", "user_column", "url_column")
+    n_ways = order.index("column")
+    changed = [getattr(given, name) != getattr(shown, name) for name in order]
+    first = next((place for place in range(n_ways) if changed[place]), len(order))
     empty = LogShape()
-    resting = [name for name in (*order[changed + 1 :], *columns) if getattr(given, name) == getattr(last, name)]
-    return replace(given, **{name: getattr(empty, name) for name in resting})
+    sources = [given if changed[place] else empty if place > first else before for place in range(len(order))]
+    return replace(empty, **{name: getattr(source, name) for name, source in zip(order, sources, strict=True)})
 
 
 # --- files on the server ------------------------------------------------------------------------------------------

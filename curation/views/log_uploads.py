@@ -1,6 +1,5 @@
 """A log before it is read: how it would be read, its first rows, and the choices that change both."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -27,82 +26,87 @@ FORMATS = {
     LogFormat.JSON: "JSON array",
     LogFormat.PARQUET: "Parquet",
 }
-FIND_OUT = ("", "Find out")
+AUTO, NO_COLUMN = "auto", "none"
+FIND_OUT = (AUTO, "Find out")
 DELIMITER_LABELS = {"comma": "Comma", "semicolon": "Semicolon", "tab": "Tab", "bar": "Vertical bar"}
 YES_NO = {"yes": True, "no": False}
 MAX_SHOWN_NAME = 60
+COLUMNS = ("column", "count_column", "user_column", "url_column")
 
 
 class ShapeForm(forms.Form):
-    """Every choice there is about a file; the columns and archive members are those of the file."""
+    """Every choice there is about a file; the columns and archive members are those of the file.
 
-    member = forms.ChoiceField(required=False, label="File in the archive")
-    format = forms.ChoiceField(choices=[(each.value, label) for each, label in FORMATS.items()], required=False)
-    delimiter = forms.ChoiceField(choices=[FIND_OUT, *DELIMITER_LABELS.items()], required=False, label="Columns cut at")
-    quotes = forms.ChoiceField(
-        choices=[FIND_OUT, ("yes", "Quotes hold a cell together"), ("no", "Quotes are text like any other")],
-        required=False,
-    )
+    A column is offered as `=name`, so that no name can be mistaken for "find out" or "none".
+    """
+
+    member = forms.ChoiceField(label="File in the archive")
+    format = forms.ChoiceField(choices=[(each.value, label) for each, label in FORMATS.items()])
+    delimiter = forms.ChoiceField(choices=[FIND_OUT, *DELIMITER_LABELS.items()], label="Columns cut at")
     header = forms.ChoiceField(
-        choices=[FIND_OUT, ("yes", "It names the columns"), ("no", "It is a row like the others")],
-        required=False,
-        label="First row",
+        choices=[FIND_OUT, ("yes", "It names the columns"), ("no", "It is a row like the others")], label="First row"
     )
-    column = forms.ChoiceField(required=False, label="Query")
+    quotes = forms.ChoiceField(
+        choices=[FIND_OUT, ("yes", "They hold a cell together"), ("no", "They are text like any other")]
+    )
+    column = forms.ChoiceField(label="Query")
     count_column = forms.ChoiceField(
-        required=False,
-        label="Count",
-        help_text="How often the row's query was asked. Without one, each row counts once.",
+        label="Count", help_text="How often the row's query was asked. Without one, each row counts once."
     )
     user_column = forms.ChoiceField(
-        required=False, label="User", help_text="Kept only as a salted hash, to count how many people asked."
+        label="User", help_text="Kept only as a salted hash, to count how many people asked."
     )
-    url_column = forms.ChoiceField(
-        required=False, label="Clicked URL", help_text="Kept to propose the code that people went to."
-    )
+    url_column = forms.ChoiceField(label="Clicked URL", help_text="Kept to propose the code that people went to.")
 
-    def __init__(self, data: Any, *, last: LogShape, members: Sequence[str]) -> None:
-        super().__init__(data, initial=_initial(last))
-        self.last = last
-        names = [(name, mask(name)[:MAX_SHOWN_NAME] or "(no name)") for name in dict.fromkeys(last.names) if name]
-        self._offer("member", [("", "The only one" if len(members) < 2 else "Choose one")], [(m, m) for m in members])
-        self._offer("column", [FIND_OUT], names)
-        for field in ("count_column", "user_column", "url_column"):
-            self._offer(field, [FIND_OUT, (NONE, "None")], names)
-        self.of_table = last.format in (LogFormat.CSV, LogFormat.TSV)
-        self.of_archive = len(members) > 1
+    def __init__(self, data: Any, *, before: LogShape, preview: Preview) -> None:
+        self.before, self.shown = before, preview.shape
+        super().__init__(data, initial=_initial(self.shown))
+        names = [(f"={name}", mask(name)[:MAX_SHOWN_NAME] or "(no name)") for name in dict.fromkeys(self.shown.names)]
+        members = [(f"={name}", mask(name)) for name in preview.members]
+        self._offer("member", [(AUTO, "The only one" if len(members) < 2 else "Not chosen"), *members])
+        self._offer("column", [FIND_OUT, *names])
+        for field in COLUMNS[1:]:
+            self._offer(field, [FIND_OUT, (NO_COLUMN, "None"), *names])
+        wanted = ["format"]
+        wanted += ["member"] if len(members) > 1 else []
+        wanted += ["delimiter", "header", "quotes"] if self.shown.format in (LogFormat.CSV, LogFormat.TSV) else []
+        wanted += COLUMNS if names else []
+        self.fields = {name: field for name, field in self.fields.items() if name in wanted}
 
-    def _offer(self, name: str, first: list[tuple[str, str]], rest: list[tuple[str, str]]) -> None:
+    def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [*first, *rest]
+        field.choices = choices
 
     def shape(self) -> LogShape:
         """What was chosen; what rests on a changed choice is left open."""
-        given = self.cleaned_data
-        names = ("column", "count_column", "user_column", "url_column", "member")
+        given = {**_initial(self.shown), **self.cleaned_data}
         shape = LogShape(
-            format=LogFormat(given["format"] or LogFormat.AUTO),
+            format=LogFormat(given["format"]),
+            member=given["member"].removeprefix("=") if given["member"] != AUTO else "",
             delimiter=DELIMITERS.get(given["delimiter"], ""),
-            quotes=YES_NO.get(given["quotes"]),
             header=YES_NO.get(given["header"]),
-            **{name: given[name] for name in names},
+            quotes=YES_NO.get(given["quotes"]),
+            **{name: _column(given[name]) for name in COLUMNS},
         )
-        return chosen_shape(self.last, shape)
+        return chosen_shape(self.before, self.shown, shape)
+
+
+def _column(choice: str) -> str:
+    return choice[1:] if choice.startswith("=") else NONE if choice == NO_COLUMN else ""
 
 
 def _initial(shape: LogShape) -> dict[str, str]:
-    words = {True: "yes", False: "no", None: ""}
+    """The choices that a shape stands for."""
+    words = {True: "yes", False: "no", None: AUTO}
+    columns = {name: getattr(shape, name) for name in COLUMNS}
     return {
-        "member": shape.member,
+        "member": f"={shape.member}" if shape.member else AUTO,
         "format": shape.format.value,
-        "delimiter": next((name for name, mark in DELIMITERS.items() if mark == shape.delimiter), ""),
+        "delimiter": next((name for name, mark in DELIMITERS.items() if mark == shape.delimiter), AUTO),
         "quotes": words[shape.quotes],
         "header": words[shape.header],
-        "column": shape.column,
-        "count_column": shape.count_column,
-        "user_column": shape.user_column,
-        "url_column": shape.url_column,
+        **{name: NO_COLUMN if column == NONE else f"={column}" if column else AUTO for name, column in columns.items()},
     }
 
 
@@ -122,7 +126,7 @@ def log_upload(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         messages.error(request, str(error))
         discard_upload(upload=upload)
         return redirect("curation:logs", slug)
-    form = ShapeForm(request.POST or None, last=preview.shape, members=preview.members)
+    form = ShapeForm(request.POST or None, before=LogShape.from_data(upload.shape), preview=preview)
     if request.method == "POST" and form.is_valid() and (response := _act(request, upload, form)):
         return response
     return _page(request, upload, preview, form)

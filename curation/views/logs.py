@@ -46,11 +46,12 @@ class LogForm(forms.Form):
             field.choices = [("", "None"), *((name, name) for name in listed)]
         else:
             del self.fields["path"]
+            self.fields["file"].required = True
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = self.cleaned_data
-        if bool(given.get("file")) == bool(given.get("path")) and not self.errors:
-            raise forms.ValidationError("Choose one file." if given.get("path") else "Choose a file.")
+        if (given.get("file") is not None) == bool(given.get("path")) and not self.errors:
+            raise forms.ValidationError("Choose one file, not two." if given.get("path") else "Choose a file.")
         return given
 
     def store(self) -> StoredLog:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -35,6 +36,7 @@ from tests.factories import ProjectFactory, member
 pytestmark = pytest.mark.django_db
 
 TABLE = b"when;what;who\n2020-01-01;python sort list;u1\n2020-01-02;mail anna@example.org;u2\n2020-01-03;\x07;u1\n"
+COLUMNS = ("column", "count_column", "user_column", "url_column")
 TWO_TEXTS = b"this,that\nsort a list,to be\nopen a file,or not\n"
 
 
@@ -103,14 +105,16 @@ def test_a_preview_of_a_zip_lists_its_files(tmp_path):
     assert preview_log(path, LogShape(member="a.txt")).rows[0].query == "python a"
 
 
-def test_what_rests_on_a_changed_choice_is_found_anew():
-    last = LogShape(LogFormat.CSV, column="a", user_column="b", delimiter=",", header=True)
-    cut_anew = chosen_shape(last, LogShape(LogFormat.CSV, column="a", user_column="b", delimiter=";", header=True))
-    assert cut_anew == LogShape(LogFormat.CSV, delimiter=";")
-    both = chosen_shape(last, LogShape(LogFormat.CSV, column="2", user_column="b", delimiter=",", header=False))
-    assert both == LogShape(LogFormat.CSV, column="2", delimiter=",", header=False)
-    other = LogShape(LogFormat.CSV, column="c", user_column="-", delimiter=",", header=True)
-    assert chosen_shape(last, other) == other
+def test_what_rests_on_a_changed_choice_is_found_anew_and_the_rest_stays_as_open_as_it_was():
+    before = LogShape(user_column="b")
+    shown = LogShape(LogFormat.CSV, column="a", user_column="b", delimiter=",", header=True, names=("a", "b"))
+    assert chosen_shape(before, shown, shown) == before
+    other = replace(shown, column="b", user_column="-")
+    assert chosen_shape(before, shown, other) == LogShape(column="b", user_column="-")
+    assert chosen_shape(before, shown, replace(shown, delimiter=";")) == LogShape(delimiter=";")
+    both = replace(shown, header=False, column="2")
+    assert chosen_shape(before, shown, both) == LogShape(header=False, column="2")
+    assert chosen_shape(before, shown, replace(shown, column="")) == before
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
@@ -123,7 +127,8 @@ def test_look_choose_look_again_and_start(curator_client, look, project):
     assert "mail [e-mail]" in text
     assert "anna" not in text
     assert not LogImport.objects.exists()
-    choices = {"format": "csv", "delimiter": "semicolon", "header": "yes", "column": "what", "user_column": "who"}
+    choices = {"format": "csv", "delimiter": "semicolon", "header": "yes", "quotes": "auto", "column": "=what"}
+    choices |= {"count_column": "auto", "user_column": "=who", "url_column": "none"}
     again = curator_client.post(address, {**choices, "act": "look"}, follow=True)
     assert again.redirect_chain == [(address, 302)]
     assert "people are numbered" in again.content.decode()
@@ -142,12 +147,15 @@ def test_a_column_must_be_chosen_before_the_import_can_start(curator_client, loo
     text = curator_client.get(address).content.decode()
     assert "Say which column holds the query" in text
     assert "Start the import" not in text
-    refused = curator_client.post(address, {"format": "csv", "act": "start"})
+    choices = {"format": "csv", "delimiter": "comma", "header": "no", "quotes": "auto"} | dict.fromkeys(COLUMNS, "auto")
+    refused = curator_client.post(address, {**choices, "act": "start"})
     assert refused.status_code == 400
     assert LogUpload.objects.filter(pk=found.pk).exists()
-    curator_client.post(address, {"format": "csv", "delimiter": "comma", "header": "yes", "act": "look"})
-    chosen = {"format": "csv", "delimiter": "comma", "header": "yes", "column": "that", "act": "start"}
-    assert curator_client.post(address, chosen).status_code == 302
+    choices["header"] = "yes"
+    curator_client.post(address, {**choices, "act": "look"})
+    assert "This, that" not in curator_client.get(address).content.decode()
+    response = curator_client.post(address, {**choices, "column": "=that", "act": "start"})
+    assert response.status_code == 302
     assert project.log_imports.get().column == "that"
 
 
@@ -173,7 +181,9 @@ def test_a_file_imported_before_is_said_to_be_and_adds_nothing(curator_client, l
     run_inline(start_ingest_log(project=project, stored=store_log([TABLE], name="old.csv")).job)
     _, address = look(TABLE)
     assert "imported before, as" in curator_client.get(address).content.decode()
-    response = curator_client.post(address, {"format": "csv", "act": "start"}, follow=True)
+    choices = {"format": "csv", "delimiter": "semicolon", "header": "yes", "quotes": "auto", "column": "auto"}
+    choices |= dict.fromkeys(COLUMNS, "auto")
+    response = curator_client.post(address, {**choices, "act": "start"}, follow=True)
     assert "imported before. Nothing was added." in response.content.decode()
     assert project.log_imports.count() == 1
 
@@ -193,7 +203,7 @@ def test_uploads_are_the_projects_and_the_curators_alone(
 def test_a_form_without_a_file_says_so(curator_client, project):
     response = curator_client.post(reverse("curation:logs", args=["demo"]), {})
     assert response.status_code == 400
-    assert "Choose a file" in response.content.decode()
+    assert "This field is required" in response.content.decode()
 
 
 # --- what is not confirmed ----------------------------------------------------------------------------------------
@@ -271,6 +281,7 @@ def test_uploads_of_others_are_no_permitted_files(folder):
 def test_a_file_on_the_server_is_looked_at_like_an_upload(curator_client, project, folder):
     address = reverse("curation:logs", args=["demo"])
     assert "2024/log.csv" in curator_client.get(address).content.decode()
+    assert "Choose a file." in curator_client.post(address, {}).content.decode()
     response = curator_client.post(address, {"path": "2024/log.csv"})
     assert LogUpload.objects.get().name == "log.csv"
     assert response.status_code == 302
@@ -294,6 +305,7 @@ def test_the_api_previews_then_starts(curator_client, project):
     assert seen["ready"]
     assert [row["query"] for row in seen["rows"]] == ["to be", "or not"]
     assert curator_client.get(address).json()["shape"]["column"] == "that"
+    assert curator_client.get(address).json()["reasons"] == ["The name ends in .csv.", "Columns are cut at each comma."]
     started = curator_client.post(address, content_type="application/json")
     assert started.status_code == 202
     assert started.json()["column"] == "that"
