@@ -165,7 +165,10 @@ def state_of(project):
         "queries": sorted(
             project.queries.values_list("content_hash", "text", "n_seen", "n_people", "quarantine_reason")
         ),
-        "counts": sorted(QueryCount.objects.filter(log_import=found).values_list(key, "n", "askers")),
+        "counts": sorted(
+            (key, n, bytes(askers or b""))
+            for key, n, askers in QueryCount.objects.filter(log_import=found).values_list(key, "n", "askers")
+        ),
         "verdicts": sorted(Verdict.objects.filter(query__project=project).values_list(key, "has_intent")),
         "hits": sorted(RuleHit.objects.filter(verdict__query__project=project).values_list(f"verdict__{key}", "rule")),
         "clicks": sorted(QueryClick.objects.filter(log_import=found).values_list(key, "url", "n")),
@@ -282,7 +285,7 @@ def test_users_are_kept_only_as_hashes_of_the_project(project):
     ingest(project, b"query,who\npython a,ada\npython a,ada\npython a,bob\npython b,ada\n", "a.csv", user_column="who")
     salt = project.secret.encode()
     both = QueryCount.objects.get(query__text="python a").askers
-    assert both == b"".join(sorted(bytes.fromhex(user_hash(name, salt)) for name in ("ada", "bob")))
+    assert bytes(both) == b"".join(sorted(bytes.fromhex(user_hash(name, salt)) for name in ("ada", "bob")))
     assert dict(project.queries.values_list("text", "n_people")) == {"python a": 2, "python b": 1}
     assert user_hash("ada", salt) != user_hash("ada", b"another secret")
 
@@ -336,7 +339,10 @@ def picture(project):
     """The queries of a project and what hangs on them, without ids and times."""
     return {
         "queries": sorted(project.queries.values_list("text", "n_seen", "n_people", "first_import__name")),
-        "counts": sorted(QueryCount.objects.values_list("query__text", "log_import__name", "n", "askers")),
+        "counts": sorted(
+            (*names, bytes(askers or b""))
+            for *names, askers in QueryCount.objects.values_list("query__text", "log_import__name", "n", "askers")
+        ),
         "clicks": sorted(QueryClick.objects.values_list("query__text", "log_import__name", "url", "n")),
         "verdicts": sorted(Verdict.objects.values_list("query__text", "has_intent")),
         "hits": RuleHit.objects.count(),
