@@ -215,10 +215,9 @@ def _mbpp(record: dict[str, Any], where: str, unit: Unit) -> FoundFunction:
 
 def _cosqa(record: dict[str, Any], where: str, unit: Unit) -> FoundFunction:
     """One entry of a CoSQA code base, documented or not by our filters: the authors chose them."""
-    text, number = record["code"], record["number"]
-    if not isinstance(text, str) or not text.strip():
+    text, number = _text_of(record, "code"), record.get("number")
+    if not text:
         raise _BadRecordError("empty code")
-    _text_of(record, "code")
     parts = split_function(text)
     function = Function(
         name=parts.name or f"code {number}",
