@@ -1,8 +1,8 @@
 """Verdicts and their counts, which are kept in the same transaction, so that no page has to count a million rows.
 
 `write_verdicts` is the way to write verdicts; a log's import, which brings new queries only, inserts its own after
-`count_verdicts`. Whatever else changes what counts (a query is quarantined or
-released, queries are removed) calls `mark_counts` in its own transaction; the next reader then counts anew, exactly.
+`count_verdicts`. Whatever else changes what counts (a query is quarantined or released, queries are removed) calls
+`mark_counts` in its own transaction; the next reader then counts anew, exactly.
 """
 
 from collections import Counter, defaultdict
@@ -158,7 +158,8 @@ def _locked_counts(project_id: int, rule_set: RuleSet) -> VerdictCount:
     rows = VerdictCount.objects.filter(project_id=project_id, rule_set=rule_set)
     if not rows.exists():
         judged = Verdict.objects.filter(rule_set=rule_set, query__project_id=project_id).exists()
-        rows.get_or_create(project_id=project_id, rule_set=rule_set, defaults={"is_stale": judged})
+        made = {"is_stale": judged, "language": Project.objects.values_list("language", flat=True).get(pk=project_id)}
+        rows.get_or_create(project_id=project_id, rule_set=rule_set, defaults=made)
     return rows.select_for_update().get()
 
 

@@ -124,7 +124,8 @@ def test_a_query_shows_its_logs_and_verdicts(curator_client, imported):
 def test_rules_show_how_many_queries_each_rejects_in_all_and_alone(curator_client, imported):
     status, text = page(curator_client, "rules")
     assert status == 200
-    assert "Debugging: 9 rules, 1 queries rejected" in text
+    assert "rule=debug" in text
+    assert "category=Debugging" in text
     assert "67.65" in text
     assert "not this project's" in text
 
