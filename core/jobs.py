@@ -34,6 +34,7 @@ from django.utils.module_loading import module_has_submodule
 
 from core.db import DatabaseBusyError
 from core.errors import ConflictError, QuarryError
+from core.masking import masked
 from core.models import Job, JobState, Project, User
 
 logger = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ def create_job(
         _check_quota(person)
     job = Job.objects.create(
         kind=kind,
-        title=title[:200],
+        title=masked(title)[:200],
         params=params,
         project=project,
         queue=queue,
@@ -397,7 +398,7 @@ def _run(run: RunningJob) -> dict[str, Any]:
         logger.warning("job %s (%s), attempt %s: %s", job.pk, job.kind, job.attempt, error, exc_info=True)
         return _after_transient_error(job, error)
     except QuarryError as error:
-        return _over(JobState.FAILED, error_code=error.code, error=str(error))
+        return _over(JobState.FAILED, error_code=error.code, error=masked(str(error)))
     except (KeyboardInterrupt, SystemExit):
         _end(run, _over(JobState.CANCELLED, error_code="stopped", error="Stopped from outside while it was running."))
         raise
@@ -419,13 +420,13 @@ def _back_in_queue(*, attempt: int, wait_s: float = 0.0, **columns: Any) -> dict
 def _after_transient_error(job: Job, error: Exception) -> dict[str, Any]:
     """Another attempt later, as long as there are attempts left."""
     if job.attempt >= job.max_attempts:
-        text = f"It did not work in {job.attempt} attempts. The last one ended with: {error}"
+        text = masked(f"It did not work in {job.attempt} attempts. The last one ended with: {error}")
         return _over(JobState.FAILED, error_code="unavailable", error=text[:2000])
     return _back_in_queue(
         attempt=job.attempt,
         wait_s=backoff_s(job.attempt),
         error_code="will_retry",
-        error=f"Tries again soon: {error}"[:2000],
+        error=masked(f"Tries again soon: {error}")[:2000],
     )
 
 
@@ -435,7 +436,7 @@ def plain_error(error: Exception) -> str:
         return "There was not enough memory. Close other programs or give the machine more, then retry."
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "The disk is full. Make room, then retry."
-    detail = f"{type(error).__name__}: {error}"[:1500]
+    detail = masked(f"{type(error).__name__}: {error}")[:1500]
     return f"Something broke that should not have ({detail}). The worker's log has the details."
 
 

@@ -18,7 +18,7 @@ USER_PATH = "user path"
 URL_LOGIN = "URL with credentials"
 REASONS = (URL_LOGIN, EMAIL, SECRET, IBAN, CARD, NATIONAL_ID, MAC, IP, PHONE, LONG_NUMBER, USER_PATH)
 
-QUERY, CODE, DOCSTRING, PATH, COMMENT = "query", "code", "docstring", "path", "comment"
+QUERY, CODE, DOCSTRING, PATH, COMMENT, LOG = "query", "code", "docstring", "path", "comment", "log"
 
 _IN_CODE = frozenset({URL_LOGIN, EMAIL, SECRET, IBAN, CARD, USER_PATH})
 KINDS: dict[str, frozenset[str]] = {
@@ -27,6 +27,7 @@ KINDS: dict[str, frozenset[str]] = {
     CODE: _IN_CODE,
     DOCSTRING: _IN_CODE | {PHONE},
     PATH: frozenset({EMAIL, SECRET, CARD, USER_PATH, URL_LOGIN, IBAN}),
+    LOG: frozenset({EMAIL, SECRET, CARD, IBAN, NATIONAL_ID, URL_LOGIN}),  # times, addresses and places must be readable
 }
 # Kinds written by programmers: example addresses and sample keys belong there, and hashes are no secrets.
 WRITTEN_AS_EXAMPLES = frozenset({CODE, DOCSTRING})

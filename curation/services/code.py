@@ -11,14 +11,16 @@ from core.db import run_in_chunks, write_transaction
 from core.errors import ConflictError
 from core.jobs import RunningJob, create_job
 from core.models import Job, JobState, Project, User
-from core.text import HASH_CHARS, code_hash, content_hash
+from core.text import code_hash
 from curation import privacy
 from curation.code_filters import DUPLICATE, KEPT, NEAR_DUPLICATE
 from curation.code_reading import FoundFunction, Problem, Unit
 from curation.code_sources import OpenSource, open_source
 from curation.code_workers import ReadingPool
-from curation.models import Code, CodeOccurrence, CodeSource
+from curation.models import Code, CodeOccurrence, CodeSource, TextKind
+from curation.selectors.privacy import decided_reasons
 from curation.services.code_settling import recount, settle_code
+from curation.services.privacy import recorded_path
 
 INGEST_CODE = "curation.ingest_code"
 MAX_PROBLEMS = 200  # listed; all are counted
@@ -44,9 +46,9 @@ def start_ingest_code(
         source, _ = CodeSource.objects.get_or_create(
             project=project,
             kind=opened.kind,
-            name=opened.name[:300],
+            name=privacy.mask(opened.name, privacy.PATH)[:300],
             version=opened.version[:100],
-            defaults={"licence": opened.licence[:100], "remote": opened.remote[:300]},
+            defaults={"licence": opened.licence[:100], "remote": privacy.mask(opened.remote)[:300]},
         )
         if source.job is not None and source.job.state in {JobState.QUEUED, JobState.RUNNING}:
             raise ConflictError(problem=f"{source.name} is being read already (job {source.job.pk}).")
@@ -194,9 +196,9 @@ def _store(source: CodeSource, opened: OpenSource, rows: list[_Row], reader: _Re
             first[row.content_hash] = row
     known = Code.objects.filter(project=source.project, content_hash__in=first)
     there = set(known.values_list("content_hash", flat=True))
-    Code.objects.bulk_create(
-        [_code(source.project, row) for row in first.values() if row.content_hash not in there], ignore_conflicts=True
-    )
+    decided = decided_reasons(source.project, TextKind.CODE, first.keys() - there)
+    new = [row for row in first.values() if row.content_hash not in there]
+    Code.objects.bulk_create([_code(source.project, row, decided) for row in new], ignore_conflicts=True)
     ids = dict(known.values_list("content_hash", "id"))
     passed = [ids[row.content_hash] for row in rows if not row.found.reason and row.content_hash in there]
     _pair(passed)
@@ -226,7 +228,7 @@ def _pair(ids: list[int]) -> None:
     codes.exclude(filter_reason=NEAR_DUPLICATE).update(is_paired=True, filter_reason="")
 
 
-def _code(project: Project, row: _Row) -> Code:
+def _code(project: Project, row: _Row, decided: dict[str, str]) -> Code:
     function = row.found.function
     return Code(
         project=project,
@@ -239,7 +241,7 @@ def _code(project: Project, row: _Row) -> Code:
         body=function.body,
         is_paired=not row.found.reason,
         filter_reason=row.found.reason,
-        quarantine_reason=row.found.private,
+        quarantine_reason=decided.get(row.content_hash, row.found.private),
         n_lines=function.text.count("\n") + 1,
         comments=[[comment.start_line, comment.end_line, comment.text] for comment in function.comments],
         n_comments=len(function.comments),
@@ -251,8 +253,8 @@ def _occurrence(source: CodeSource, opened: OpenSource, row: _Row, code_id: int)
     return CodeOccurrence(
         code_id=code_id,
         source=source,
-        repository=(found.repository or opened.name)[:300],
-        path=_recorded_path(found.path),
+        repository=privacy.mask(found.repository or opened.name, privacy.PATH)[:300],
+        path=recorded_path(found.path),
         commit=(found.commit or opened.version)[:64],
         start_line=found.function.start_line,
         end_line=found.function.end_line,
@@ -260,14 +262,6 @@ def _occurrence(source: CodeSource, opened: OpenSource, row: _Row, code_id: int)
         licence=found.licence[:100],
         filter_reason=row.reason,
     )
-
-
-def _recorded_path(path: str) -> str:
-    """The path as kept: private parts masked, and a path beyond the column cut to one that stays its own."""
-    masked = privacy.mask(path, privacy.PATH)
-    if len(masked) <= 500:
-        return masked
-    return masked[: 499 - HASH_CHARS] + "~" + content_hash(path)
 
 
 def _finish(source: CodeSource, reader: _Reader) -> None:

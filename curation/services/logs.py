@@ -26,6 +26,7 @@ from core.shards import DoneShard, Executor, InlineExecutor, ShardWork, Stage
 from curation.log_phases import READING, SORTING, WRITING, Phases
 from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, chunk_bytes, parts_of, sorted_queries
 from curation.models import BadRow, LogImport, PrivacyAct, PrivacyDecision, TextKind
+from curation.privacy import PATH, mask
 from curation.reading import CHUNK_BYTES, LogShape, LogTooBigError, Place, chunks, inspect_log
 from curation.selectors.queries import current_rule_set, import_report
 from curation.services.log_undo import refuse_undo, take_back
@@ -95,9 +96,9 @@ def _folder(name: str) -> Path:
 
 
 def _plain_name(name: str) -> str:
-    """The last part of a name, printable and short; it is only ever shown."""
+    """The last part of a name, printable, short and with private parts masked; it is only ever shown."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(mark for mark in last if mark.isprintable())[:255] or "log"
+    return mask("".join(mark for mark in last if mark.isprintable()), PATH)[:255] or "log"
 
 
 def start_ingest_log(

@@ -18,6 +18,7 @@ from curation.services.rule_counts import mark_counts
 SCAN_PRIVACY = "curation.scan_privacy"
 MAX_NOTE_CHARS = 300
 MAX_AT_ONCE = 10_000
+MAX_PATH_CHARS = 500
 _READ_ROWS = 2000
 
 
@@ -211,9 +212,9 @@ def _mask_paths(project: Project, run: RunningJob) -> int:
 
 
 def recorded_path(path: str) -> str:
-    """A path as it is kept: private parts masked. The end of its hash keeps two masked paths apart."""
+    """A path as it is kept: private parts masked, and not too long. The end of its hash keeps two such paths apart."""
     masked = mask(path, PATH)
-    if masked == path:
+    if masked == path and len(path) <= MAX_PATH_CHARS:
         return path
     tail = "~" + content_hash(path)[: HASH_CHARS // 4]
-    return masked[: 500 - len(tail)] + tail
+    return masked[: MAX_PATH_CHARS - len(tail)] + tail
