@@ -325,7 +325,7 @@ class IntentKeywordsApi(APIView):
 class ClassifierOutput(serializers.ModelSerializer):
     """`report` holds the figures out of fold, beside the rules on the same queries, and the reliability table."""
 
-    rule_set = serializers.StringRelatedField()
+    rule_set = serializers.CharField(source="rule_set.__str__", read_only=True)
 
     class Meta:
         model = IntentClassifier
