@@ -217,7 +217,7 @@ def _tar_files(archive: tarfile.TarFile, wanted: Any, max_bytes: int, name: str)
     seen: set[str] = set()
     for number, info in enumerate(archive, start=1):
         _check_members(number, name)
-        archive.members = []  # a stream is not read twice: keeping them would grow with the archive
+        archive.members = []  # type: ignore[attr-defined]  # a stream is not read twice: keeping them would grow with the archive
         path = safe_path(info.name)
         if info.isdir():
             continue

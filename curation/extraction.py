@@ -149,14 +149,12 @@ def _end_of_block(lines: list[str], start: int, indent: int) -> int:
 
 def _recovered(name: str, first: int, block: list[str]) -> Function:
     text = textwrap.dedent("\n".join(block)).rstrip()
-    place = {"name": name, "start_line": first + 1, "end_line": first + len(block)}
+    last = first + len(block)
     try:
-        return replace(extract_functions(text)[0], **place)
+        return replace(extract_functions(text)[0], name=name, start_line=first + 1, end_line=last)
     except (UnparsableError, IndexError):
         parts = split_by_quotes(text)
-        return Function(
-            text=text, header=parts.header, docstring=parts.docstring, body=parts.body, mark=BROKEN, **place
-        )
+        return Function(name, text, parts.header, parts.docstring, parts.body, first + 1, last, mark=BROKEN)
 
 
 def split_code(text: str) -> Parts:

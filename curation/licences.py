@@ -31,8 +31,8 @@ class _Text:
 
 # In this order: the narrower text before the one it contains.
 _TEXTS = tuple(
-    _Text(spdx, phrases)
-    for spdx, *phrases in (  # type: ignore[misc]
+    _Text(spdx, tuple(phrases))
+    for spdx, *phrases in (
         ("AGPL-3.0-only", "gnu affero general public license", "version 3"),
         ("LGPL-3.0-only", "gnu lesser general public license", "version 3"),
         ("LGPL-2.1-only", "gnu lesser general public license", "version 2.1"),

@@ -364,14 +364,7 @@ def left_out(request: HttpRequest, slug: str) -> HttpResponse:
     """Licences and near duplicates: what the project leaves out, and the groups that were found."""
     project = project_for(request.user, slug, *(READERS if request.method == "GET" else ()), Role.CURATOR)
     form = CodeSettingsForm(request.POST or None, project=project)
-    if request.method == "POST" and form.is_valid():
-        set_code_settings(
-            project=project,
-            left_out_licences=form.licence_names(),
-            near_duplicate_threshold=form.cleaned_data["threshold"],
-        )
-        user: Any = request.user
-        start_find_near_duplicates(project=project, user=user)
+    if request.method == "POST" and form.is_valid() and _sort_anew(request, project, form):
         messages.success(request, "Saved. The project's code is being sorted anew; the counts change when it is done.")
         return redirect("curation:code_left_out", project.slug)
     codes = Code.objects.filter(project=project)
@@ -388,3 +381,16 @@ def left_out(request: HttpRequest, slug: str) -> HttpResponse:
         "any_code": codes.exists(),
     }
     return render(request, "curation/code_left_out.html", context)
+
+
+def _sort_anew(request: HttpRequest, project: Project, form: CodeSettingsForm) -> bool:
+    """Stores what is left out and queues the sorting; False with the reason on the form when that cannot be."""
+    user: Any = request.user
+    threshold = form.cleaned_data["threshold"]
+    set_code_settings(project=project, left_out_licences=form.licence_names(), near_duplicate_threshold=threshold)
+    try:
+        start_find_near_duplicates(project=project, user=user)
+    except QuarryError as error:
+        form.add_error(None, f"Saved, but not applied yet: {error}")
+        return False
+    return True

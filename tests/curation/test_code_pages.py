@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from core.jobs import run_inline
 from core.models import Job
-from curation.models import CandidateRun, Code, CodeSource
+from curation.models import CandidateRun, Code, CodeOccurrence, CodeSource
 from tests.curation.test_candidates import accept, fill, propose
 from tests.factories import CodeFactory, ProjectFactory, QueryFactory, member
 
@@ -311,3 +311,139 @@ def test_admin_lists_open(admin_client, project):
     propose(project, threshold=-1)
     for model in ("codesource", "code", "codeoccurrence", "candidaterun", "pair", "candidate", "bestmatch"):
         assert admin_client.get(f"/admin/curation/{model}/").status_code == 200
+
+
+# --- sources in depth ---------------------------------------------------------------------------------------
+@pytest.fixture
+def shop(project, permitted, curator_client):
+    """A read source with two licences, two languages, a near duplicate and a broken file."""
+    root = permitted / "shop"
+    longer = GOOD.replace("    return", "    rows = [row.strip() for row in rows if row]\n    rows.sort()\n    return")
+    (root / "a.py").write_text(longer)
+    (root / "LICENSE").write_text("Permission is hereby granted, free of charge, to any person")
+    (root / "copied").mkdir()
+    (root / "copied" / "b.py").write_text(longer.replace("Read all rows", "Get every single row"))
+    (root / "copied" / "COPYING").write_text("GNU GENERAL PUBLIC LICENSE Version 3, 29 June 2007")
+    (root / "c.go").write_text(
+        "package c\n\n// Twice doubles the number.\nfunc Twice(n int) int {\n\treturn 2 * n\n}\n"
+    )
+    (root / "broken.py").write_text("def f(:\n")
+    assert add(curator_client, "folder", path="shop").status_code == 302
+    run_jobs()
+    return CodeSource.objects.get()
+
+
+def test_the_page_of_a_source_shows_its_funnel_with_links_to_the_rows(curator_client, shop):
+    page = curator_client.get(f"/p/demo/code/sources/{shop.pk}/").content.decode()
+    for text in (
+        "Functions seen",
+        "near duplicate",
+        "does not parse",
+        "MIT",
+        "GPL-3.0-only",
+        "Go",
+        "broken.py",
+        "line 1",
+    ):
+        assert text in page, text
+    for query, n in (
+        ("reason=kept", 2),
+        ("reason=near+duplicate", 1),
+        ("licence=MIT", 2),
+        ("language=go", 1),
+    ):
+        assert query in page, query
+        rows = curator_client.get(f"/api/v1/projects/demo/codes/?source={shop.pk}&{query}").json()["results"]
+        assert len(rows) == n + (query == "licence=MIT"), query
+
+
+def test_the_page_of_a_function_shows_places_and_near_duplicates(curator_client, shop):
+    dropped = Code.objects.get(filter_reason="near duplicate")
+    page = curator_client.get(f"/p/demo/code/{dropped.pk}/").content.decode()
+    assert "Kept instead" in page
+    assert f"/p/demo/code/{dropped.near_duplicate_of_id}/" in page
+    kept = curator_client.get(f"/p/demo/code/{dropped.near_duplicate_of_id}/").content.decode()
+    assert "Almost the same code" in kept
+    group = curator_client.get(f"/p/demo/code/functions/?group={dropped.near_duplicate_of_id}").content.decode()
+    assert group.count('class="mono" href="/p/demo/code/') == 3  # the group's name, the kept one, the dropped one
+
+
+SETTINGS = "/api/v1/projects/demo/code-settings/"
+
+
+def test_licences_are_left_out_on_a_page_and_over_the_api(curator_client, reader_client, shop):
+    page = curator_client.get("/p/demo/code/left-out/")
+    assert b"GPL-3.0-only" in page.content
+    assert reader_client.get("/p/demo/code/left-out/").status_code == 200
+    form = {"licences": ["MIT", "GPL-3.0-only"], "threshold": "0.9"}
+    assert reader_client.post("/p/demo/code/left-out/", form).status_code == 403
+    assert curator_client.post("/p/demo/code/left-out/", form).status_code == 302
+    run_jobs()
+    assert not Code.objects.filter(is_paired=True).exists()
+    assert curator_client.get("/api/v1/projects/demo/code-settings/").json() == {
+        "left_out_licences": ["GPL-3.0-only", "MIT"],
+        "near_duplicate_threshold": 0.9,
+    }
+    answer = curator_client.put(SETTINGS, {"left_out_licences": []}, "application/json")
+    assert answer.status_code == 202
+    run_jobs()
+    assert Code.objects.filter(is_paired=True).count() == 2
+    assert curator_client.post("/p/demo/code/left-out/", {"threshold": "3"}).status_code == 200
+    assert curator_client.put(SETTINGS, {"near_duplicate_threshold": 0}, "application/json").status_code == 400
+    assert reader_client.put(SETTINGS, {}, "application/json").status_code == 403
+    assert reader_client.post("/api/v1/projects/demo/find-near-duplicates/").status_code == 403
+
+
+def test_details_over_the_api(curator_client, shop):
+    source = curator_client.get(f"/api/v1/projects/demo/code-sources/{shop.pk}/").json()
+    assert {row["licence"]: row["n"] for row in source["licences"]} == {"MIT": 3, "GPL-3.0-only": 1}
+    assert source["n_problems"] == 1
+    code = Code.objects.get(language="go")
+    shown = curator_client.get(f"/api/v1/projects/demo/codes/{code.pk}/").json()
+    assert shown["header"] == "func Twice(n int) int {"
+    assert shown["occurrences"][0]["path"] == "c.go"
+    code.quarantine_reason = "e-mail"
+    code.save()
+    shown = curator_client.get(f"/api/v1/projects/demo/codes/{code.pk}/").json()
+    assert [shown[name] for name in ("text", "docstring", "header", "body", "comments")] == [None] * 5
+
+
+@pytest.mark.parametrize("query", ["language=cobol", "group=x", "licence=%00", f"licence={'x' * 101}"])
+def test_more_filters_that_do_not_exist_are_refused(curator_client, query):
+    assert curator_client.get(f"/p/demo/code/functions/?{query}").status_code == 400
+
+
+def test_an_uploaded_archive_is_read_with_the_licence_that_was_stated(curator_client):
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("src/a.py", GOOD)
+        archive.writestr("../climbs.py", GOOD)
+    upload = SimpleUploadedFile("shop.zip", packed.getvalue())
+    assert add(curator_client, "upload", file=upload, licence="Apache 2.0").status_code == 302
+    run_jobs()
+    source = CodeSource.objects.get()
+    assert (source.kind, source.name, source.licence) == ("archive", "shop.zip", "Apache-2.0")
+    assert source.occurrences.get().licence == "Apache-2.0"
+    assert "leads out of the archive" in source.problems[0][1]
+
+
+def test_places_of_a_checkout_and_of_codesearchnet_can_be_opened(project):
+    source = CodeSource(kind="git", name="shop", remote="https://git.example.org/team/shop")
+    place = {"path": "a b.py", "start_line": 3, "end_line": 9, "commit": "a" * 40, "source": source}
+    assert CodeOccurrence(**place).address == f"https://git.example.org/team/shop/blob/{'a' * 40}/a%20b.py#L3-L9"
+    assert CodeOccurrence(**{**place, "commit": "a" * 40 + "+changed"}).address == ""
+    place["source"] = CodeSource(kind="codesearchnet", name="x")
+    assert CodeOccurrence(**place, repository="team/shop").address.startswith("https://github.com/team/shop/blob/")
+    assert CodeOccurrence(**place, repository="javascript:alert(1)//x").address == ""
+
+
+def test_near_duplicates_and_licences_on_the_command_line(project, shop):
+    status, out, _ = command("find_near_duplicates", "--project", "demo", "--leave-out", "MIT", "--json")
+    assert status == 0
+    assert json.loads(out)["left_out_by_licence"] == 2
+    assert command("find_near_duplicates", "--project", "demo", "--threshold", "0.1")[0] == 2
+    status, out, _ = command("find_near_duplicates", "--project", "demo", "--leave-out", "nothing")
+    assert status == 0
+    assert "near duplicates" in out
