@@ -12,7 +12,7 @@ the same hits as trying every rule's own expression on every query (`judge_plain
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -47,8 +47,8 @@ def default_rule_set(language: str) -> str:
 
 
 # What a word leads to: bits of the rules that it hits for sure, and rules to try (bit, texts of which one must be in
-# the query too, expression).
-Trial = tuple[int, tuple[str, ...], re.Pattern[str]]
+# the query too, what says whether it hits).
+Trial = tuple[int, tuple[str, ...], Callable[[str], object]]
 WordEntry = tuple[int, tuple[Trial, ...]]
 _NOTHING: WordEntry = (0, ())
 
@@ -133,15 +133,19 @@ class RuleProfile:
         spaced = text.encode("ascii", "replace").translate(_WORD_BYTES)
         words = spaced.replace(b"\n", f" {_LINE_MARK} ".encode()).decode("ascii").split()
         hot = self._hot_words(set(words))
-        line = 0
+        line = tried = 0
         for word in filter({*hot, _LINE_MARK}.__contains__, words):
             if word == _LINE_MARK:
                 line += 1
+                tried = 0
                 continue
             sure, trials = hot[word]
             masks[line] |= sure
-            for bit, needed, pattern in trials:
-                if not masks[line] & bit and _any_in(needed, keys[line]) and pattern.search(keys[line]):
+            for bit, needed, hits in trials:
+                if tried & bit:
+                    continue
+                tried |= bit
+                if _any_in(needed, keys[line]) and hits(keys[line]):
                     masks[line] |= bit
 
     def _hot_words(self, words: set[str]) -> dict[str, WordEntry]:
@@ -173,7 +177,7 @@ class RuleProfile:
             if rule.is_decided_by_word or rule.kind is RuleKind.SUBSTRING:
                 sure |= 1 << index
             else:
-                trials.append((1 << index, rule.needed_words, rule.pattern))
+                trials.append((1 << index, rule.needed_words, rule.hits))
         entry = (sure, tuple(trials)) if sure or trials else _NOTHING
         if len(self._words) < _CACHED_WORDS:
             self._words[word] = entry

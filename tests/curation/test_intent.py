@@ -1,6 +1,7 @@
 """Intent rules: the paper's keywords with the agreed meaning, fast and provably the same as the plain way."""
 
 import json
+import pickle
 import random
 
 import pytest
@@ -215,6 +216,11 @@ def test_any_rules_of_any_kind_hit_a_column_as_they_hit_query_by_query(column, r
     expected = [profile.judge_plainly(query, language=language).hits for query in column]
     assert profile.judge_all(column, language=language) == expected
     assert [profile.judge(query, language=language).hits for query in column] == expected
+
+
+def test_a_profile_travels_to_another_process(strict):
+    column = ["python how does yield work", "python sort list"]
+    assert strict.judge_all(column) == pickle.loads(pickle.dumps(strict)).judge_all(column)
 
 
 def test_the_word_cache_has_a_bound(monkeypatch):
