@@ -1,6 +1,6 @@
 """The library's own command line; works without Django and without a database.
 
-    python -m modeling.ml train --recipe coclr-iba --files pairs.json --out runs/one
+    python -m modeling.ml train coclr-iba --files pairs.json --out runs/one
     python -m modeling.ml evaluate-search runs/one/checkpoint --queries queries.json --code-base code_idx_map.txt
 
 Results go to standard output, progress to standard error. Exit status: 0 done, 2 bad input, 1 failure, 130 stopped.
@@ -18,8 +18,11 @@ from typing import Any
 
 from core.errors import QuarryError
 from modeling.ml.data import read_code_base, read_pairs, read_training_files
+from modeling.ml.errors import UnknownRecipeError
 from modeling.ml.recipes import RECIPES, SETTINGS, Recipe, parse_overrides, resolve
 from modeling.ml.splitting import without_connected
+
+CANDIDATE_ENCODER = "candidate-encoder"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,13 +101,21 @@ def _recipes(arguments: argparse.Namespace) -> dict[str, Any]:
 def _config(arguments: argparse.Namespace) -> Recipe:
     given = {"encoder": arguments.encoder, "seed": arguments.seed}
     return resolve(
-        arguments.recipe,
+        _recipe_name(arguments),
         {**{key: value for key, value in given.items() if value is not None}, **parse_overrides(arguments.set)},
     )
 
 
+def _recipe_name(arguments: argparse.Namespace) -> str:
+    """The recipe, named first or with --recipe."""
+    names = {name for name in (arguments.name, arguments.recipe) if name}
+    if len(names) != 1:
+        raise UnknownRecipeError(name=" and ".join(sorted(names)) or "(none named)", known=", ".join(RECIPES))
+    return str(names.pop())
+
+
 def _training_examples(arguments: argparse.Namespace) -> list[Any]:
-    pairs = read_training_files(arguments.files)
+    pairs = read_training_files(arguments.files, unlabelled_match=_recipe_name(arguments) == CANDIDATE_ENCODER)
     examples = pairs.examples
     _say(f"{len(examples)} pairs read; {pairs.repeated} repeated, {len(pairs.contradictory)} contradictory left out")
     for path in arguments.without_connected_to:
@@ -213,7 +224,8 @@ def _add(commands: Any, name: str, run: Callable[..., dict[str, Any]], text: str
 
 def _add_training(commands: Any, name: str, run: Callable[..., dict[str, Any]], text: str) -> argparse.ArgumentParser:
     parser = _add(commands, name, run, text)
-    parser.add_argument("--recipe", required=True, help=", ".join(RECIPES))
+    parser.add_argument("name", nargs="?", metavar="RECIPE", help=", ".join(RECIPES))
+    parser.add_argument("--recipe", help="the recipe, if it is not named first")
     parser.add_argument("--files", type=Path, nargs="+", required=True, help="labelled pairs or release folders")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--encoder", help="minilm, codebert, a folder, a checkpoint or a hub name")

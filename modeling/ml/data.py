@@ -1,22 +1,23 @@
 """Pairs and code bases from files in the shapes of CoSQA, StaQC and Quarry's own releases. No heavy import.
 
-Pairs: a JSON list or JSON Lines of objects with `doc` (or `query`), `code`, and `label` 0 or 1 where it is known; `idx`
-names a row; `retrieval_idx` is the code's place in a code base. Code base: a JSON object code -> 0..n-1
-(`code_idx_map.txt`), or a JSON list or JSON Lines of codes or of objects with `code` and optionally `name`.
+Pairs: a JSON list or JSON Lines of objects with `doc` (or `query`, `question`), `code`, and `label` 0 or 1 where it is
+known; question-code pairs mined from a forum (StaQC) may have none. `idx` names a row; `retrieval_idx` is the code's
+place in a code base. Code base: a JSON object code -> 0..n-1 (`code_idx_map.txt`), or a JSON list or JSON Lines of
+codes or of objects with `code` and optionally `name`.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modeling.ml.errors import BadDataError
 from modeling.ml.files import json_sha256
 
-QUERY_FIELDS = ("doc", "query")
+QUERY_FIELDS = ("doc", "query", "question")
 DEFINED_NAME = re.compile(r"^\s*(?:async\s+def|def|class)\s+(\w+)", re.MULTILINE)
 
 
@@ -84,9 +85,13 @@ class TrainingPairs:
     contradictory: list[str]
 
 
-def read_training_files(paths: Iterable[str | Path]) -> TrainingPairs:
-    """Read and join labelled files and release folders (their train split)."""
-    rows = [example for path in paths for example in read_pairs(path)]
+def read_training_files(paths: Iterable[str | Path], *, unlabelled_match: bool = False) -> TrainingPairs:
+    """Read and join labelled files and release folders (their train split).
+
+    unlabelled_match  a row without a label is a question with its answer's code: it counts as labelled 1.
+    """
+    rows = [example for path in paths for example in read_pairs(path, labelled=not unlabelled_match)]
+    rows = [replace(example, label=1) if example.label is None else example for example in rows]
     by_pair: dict[tuple[str, str], list[Example]] = {}
     for example in rows:
         by_pair.setdefault((example.query_id, example.code_id), []).append(example)

@@ -117,13 +117,13 @@ class TransformerEncoder:
             raise NotFiniteError(what=f"Vectors of {self.name}", place=f"text {bad}")
         return rows
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of every text, with special tokens, cut at max_length, not padded."""
+    def tokenize(self, texts: Sequence[str], *, max_length: int = 0) -> list[list[int]]:
+        """Token ids of every text, with special tokens, cut at max_length (0: the encoder's own), not padded."""
         clean = [text[:MAX_CHARS].encode("utf-8", "replace").decode() for text in texts]
         ids: list[list[int]] = self.tokenizer(
             clean,
             truncation=True,
-            max_length=self.max_length,
+            max_length=min(max_length or self.max_length, self.max_length),
             return_attention_mask=False,
             return_token_type_ids=False,
         )["input_ids"]

@@ -35,6 +35,7 @@ class Recipe:
     encoder: str = setting("minilm", "Encoder to start from: minilm, codebert, a folder, a checkpoint or a hub name.")
     pooling: str = setting("auto", "How token states become one vector.", choices=("auto", "pooled-cls", "cls", "mean"))
     max_length: int = setting(0, "Tokens of a text that are read; 0: the encoder's default.", low=0, high=8192)
+    query_length: int = setting(0, "Tokens of a query that training reads; 0: as many as of a code.", low=0, high=8192)
     text_view: str = setting("full", "Parts of the code that are read.", choices=VIEWS)
     head: str = setting("cosine", "How two vectors are matched: cosine, or CoSQA's MLP.", choices=("cosine", "mlp"))
     scale: float = setting(
@@ -108,6 +109,19 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "info-nce": (
         "In-batch softmax with the judged-1 pairs as anchors and the judged-0 codes as further negatives.",
         {"objective": "info-nce", "in_batch": True, "learning_rate": 5e-5},
+    ),
+    "candidate-encoder": (
+        "An encoder that finds candidates: in-batch softmax on 20 x cosine over question-code pairs (StaQC's shape).",
+        {
+            "objective": "info-nce",
+            "in_batch": True,
+            "scale": 20.0,
+            "bias": 0.0,
+            "head_learning_rate": 0.0,  # the factor stays 20: what is trained is the cosine itself
+            "learning_rate": 2e-5,
+            "max_length": 200,
+            "query_length": 128,
+        },
     ),
     "bm25": ("Word overlap (BM25, Lucene's form); nothing is trained.", {"objective": "none", "select": "last"}),
 }

@@ -208,7 +208,8 @@ class Run:
             return torch.stack([parameter.sum() * 0 for parameter in self.matcher.head.parameters()]).sum()
         self.encoder.tower.train()
         with self.encoder.autocast():
-            query_vecs = self.encoder.tower(*self.encoder.pad(self.encoder.tokenize(batch.queries)))  # (R, D)
+            query_ids = self.encoder.tokenize(batch.queries, max_length=self.config.query_length)
+            query_vecs = self.encoder.tower(*self.encoder.pad(query_ids))  # (R, D)
             code_vecs = self.encoder.tower(*self.encoder.pad(self.encoder.tokenize(batch.codes)))  # (B, D)
         logits = self.matcher.head.matrix(query_vecs.float(), code_vecs.float())  # (R, B)
         labels, gold, keep = (part.to(logits.device) for part in (batch.labels, batch.gold, batch.keep))

@@ -85,3 +85,16 @@ def test_the_command_line_runs_without_django(files):
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert json.loads(run.stdout)["codes"] == 12
+
+
+def test_a_candidate_encoder_trains_on_unlabelled_questions(tmp_path, roberta, capsys):
+    words = ["sort", "read", "parse", "join", "open", "date"]
+    rows = [{"question": f"how to {word} {n}", "code": f"{word}({n})"} for n, word in enumerate(words)]
+    (tmp_path / "staqc.json").write_text(json.dumps(rows))
+    out, files = str(tmp_path / "out"), str(tmp_path / "staqc.json")
+    settings = ["--encoder", str(roberta), "--set", "epochs=1", "--set", "max_length=40"]
+    assert main(["train", "candidate-encoder", "--files", files, "--out", out, *settings, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["recipe"], result["pairs"], result["finished"]) == ("candidate-encoder", 6, True)
+    assert main(["train", "bm25", "--recipe", "info-nce", "--files", files, "--out", out]) == 2
+    assert main(["train", "--files", files, "--out", out]) == 2

@@ -119,3 +119,18 @@ def test_the_cosqa_files_are_read_whole(real_data):
     base = read_code_base(real_data / "cosqa" / "code_idx_map.txt")
     for pair in read_pairs(real_data / "cosqa" / "cosqa-retrieval-dev-500.json"):
         assert base[pair.code_index].text == pair.code
+
+
+def test_questions_without_a_label_match_their_code_where_that_is_asked_for(tmp_path):
+    rows = [{"question": "sort a list", "code": "sorted(x)"}, {"doc": "read", "code": "open(f)", "label": 0}]
+    path = write(tmp_path / "staqc.json", rows)
+    pairs = read_training_files([path], unlabelled_match=True)
+    assert [(pair.query, pair.label) for pair in pairs.examples] == [("sort a list", 1), ("read", 0)]
+    with pytest.raises(BadDataError, match="label is missing"):
+        read_training_files([path])
+
+
+def test_the_shape_of_staqc_is_read(real_data):
+    pairs = read_training_files([real_data / "staqc" / "train_staqc.json"])
+    assert len(pairs.examples) + pairs.repeated + 2 * len(pairs.contradictory) >= 2932
+    assert {pair.label for pair in pairs.examples} == {0, 1}

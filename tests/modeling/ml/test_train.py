@@ -36,7 +36,15 @@ def _one_thread_on_the_cpu(monkeypatch):
 def small(roberta, recipe="coclr-iba-switch", **settings):
     return resolve(
         recipe,
-        {"encoder": str(roberta), "epochs": 2, "batch_size": 4, "learning_rate": 1e-3, "save_every": 2, **settings},
+        {
+            "encoder": str(roberta),
+            "epochs": 2,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "save_every": 2,
+            "max_length": 0,
+            **settings,
+        },
     )
 
 
@@ -269,3 +277,41 @@ def test_calibration_puts_the_border_between_the_labels(roberta):
     before = matcher.head.bias.item()
     training.calibrate(matcher, [row for row in examples if row.label == 1])
     assert matcher.head.bias.item() == before
+
+
+def test_a_candidate_encoder_learns_the_cosine_and_leaves_the_factor_at_20(roberta, tmp_path):
+    config = small(roberta, "candidate-encoder", max_length=40, query_length=12, epochs=6)
+    assert (config.objective, config.in_batch, config.head, config.scale) == ("info-nce", True, "cosine", 20.0)
+    result = train(config, toy_pairs(), tmp_path, dev=toy_pairs(12))
+    losses = [row["loss"] for row in lines(tmp_path) if "loss" in row]
+    assert sum(losses[-4:]) < sum(losses[:4])
+    scorer = load_scorer(result.checkpoint, device="cpu")
+    assert scorer.head.log_scale.exp().item() == pytest.approx(20.0)
+    assert scorer.head.bias.item() == 0.0
+    vectors = load_encoder(result.checkpoint, device="cpu").encode(["python sort a list"])
+    assert vectors.shape == (1, 16)
+
+
+def test_the_loss_of_a_candidate_encoder_is_the_softmax_over_20_cosines(roberta, tmp_path):
+    config = small(roberta, "candidate-encoder", max_length=40)
+    run = training.Run(config, toy_pairs(), toy_pairs(12), tmp_path, None)
+    run.open(resume=False)
+    run.load()
+    run.encoder.tower.eval()
+    batch = make_batch(run.rows[:6], config, set())
+    queries = torch.from_numpy(run.encoder.encode(batch.queries))
+    codes = torch.from_numpy(run.encoder.encode(batch.codes))
+    own = [place for place, row in enumerate(run.rows[:6]) if row.label == 1]
+    keep = batch.keep | torch.zeros_like(batch.keep).scatter(1, batch.gold.unsqueeze(1), True)
+    logits = (20 * queries @ codes.T).masked_fill(~keep, float("-inf"))
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(own))
+    run.encoder.tower.train = lambda *args: run.encoder.tower  # without dropout
+    assert run.loss(batch).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_query_is_cut_shorter_than_a_code(roberta):
+    encoder = load_encoder(roberta, max_length=40, device="cpu")
+    text = "x" * 100
+    assert len(encoder.tokenize([text])[0]) == 40
+    assert len(encoder.tokenize([text], max_length=12)[0]) == 12
+    assert len(encoder.tokenize([text], max_length=90)[0]) == 40
