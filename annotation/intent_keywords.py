@@ -16,7 +16,7 @@ from curation.intent import RuleProfile, intent_key
 from curation.rule_quality import LabelledQuery, Outcome
 
 LONGEST = 3  # words of a phrase
-MIN_QUERIES = 2  # no-intent queries that must hold a term before it is worth a look
+MIN_QUERIES = 2  # no-intent queries that the rules accept and that must hold a term before it is worth a look
 PRIOR = 500.0  # pseudo-counts of the prior in all, Monroe's alpha_0
 SHOWN = 30
 _WORD = re.compile(r"[^\W_][\w'+#]*")
@@ -79,7 +79,8 @@ def suggest_keywords(
     weights: Mapping[str, float] | None = None,
     shown: int = SHOWN,
 ) -> list[Keyword]:
-    """Terms that no rule covers and that would remove judged no-intent queries which the rules accept, best first.
+    """Terms that no rule covers and that would remove at least two judged no-intent queries which the rules accept,
+    best first.
 
     weights: queries of the log that one judged query of a stratum stands for (1 without).
     """
@@ -95,7 +96,7 @@ def suggest_keywords(
     wanted = [term for term, z in odds.items() if z > 0 and counts[False][term] >= MIN_QUERIES and is_new(term)]
     holders = _holders(judged, set(wanted))
     found = [_cost(term, odds[term], counts, holders[term], weights or {}) for term in wanted]
-    useful = [keyword for keyword in found if keyword.removes]
+    useful = [keyword for keyword in found if keyword.removes >= MIN_QUERIES]
     useful.sort(key=lambda keyword: (-keyword.z, len(keyword.term), keyword.term))
     return _without_echoes(useful, holders)[:shown]
 

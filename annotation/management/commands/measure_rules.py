@@ -36,7 +36,7 @@ class Command(QuarryCommand):
         lines: list[tuple[str, Any]] = [
             ("queries with a majority", f"{found.progress.labelled:,} of {found.progress.queries:,}"),
             ("votes", f"{found.progress.votes:,} of {found.progress.wanted:,}"),
-            ("agreement on intent", describe_alpha(found.alpha.to_dict())),
+            ("agreement on intent", describe_alpha(found.alpha.to_dict()).replace("pairs", "queries")),
             *((name, _percent(estimate)) for name, estimate in found.measured.intervals.items()),
             *((f"{name}, difference", _percent(estimate)) for name, estimate in found.differences.items()),
             ("no intent, rejected (TP)", confusion.tp),
