@@ -20,8 +20,8 @@ from django.conf import settings
 
 from core.db import write_transaction
 from core.errors import BadInputError, ConflictError, QuarryError
-from core.jobs import JobFencedError, JobInterruptedError, RunningJob, create_job
-from core.models import Job, Project, User
+from core.jobs import JobFencedError, JobInterruptedError, RunningJob, create_job, take_back_stale_jobs
+from core.models import Job, JobState, Project, User
 from core.shards import DoneShard, Executor, InlineExecutor, ShardWork, Stage
 from curation.log_phases import READING, SORTING, WRITING, Phases
 from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, chunk_bytes, parts_of, sorted_queries
@@ -114,6 +114,7 @@ def start_ingest_log(
     The stored file is removed when it is refused or not needed. Raises LogFileError (empty, binary, wrong column),
     ConflictError when the same file is being imported, or was begun with other columns.
     """
+    take_back_stale_jobs()  # an import whose process was killed goes on with this call
     try:
         shape = inspect_log(stored.path, shape or LogShape(), name=stored.name)
         with write_transaction():
@@ -139,6 +140,8 @@ def _open_import(
             **_shape_columns(shape),
         },
     )
+    if _was_taken_back(log_import) and log_import.stored_path:
+        return log_import, log_import.job
     _refuse_running(log_import)
     if log_import.is_complete:
         return log_import, None
@@ -155,6 +158,12 @@ def _open_import(
     )
     log_import.save()
     return log_import, log_import.job
+
+
+def _was_taken_back(log_import: LogImport) -> bool:
+    """Whether its job waits for another attempt because the process that ran it is gone."""
+    job = log_import.job
+    return job is not None and job.kind == INGEST_LOG and job.state == JobState.QUEUED and job.attempt > 0
 
 
 def _refuse_running(log_import: LogImport) -> None:

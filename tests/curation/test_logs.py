@@ -139,6 +139,16 @@ def test_a_file_that_is_being_imported_is_not_begun_twice(project):
     assert Job.objects.count() == 1
 
 
+def test_an_import_whose_process_was_killed_goes_on_when_asked_again(project, settings):
+    settings.JOB_STALE_S = 0.0
+    start = begin(project, MESSY)
+    claim(start.job.pk)  # and nothing more: its process is gone
+    again = begin(project, MESSY)
+    assert again.job == start.job
+    run_inline(again.job)
+    assert project.log_imports.get().is_complete
+
+
 class Killed(BaseException):
     """Stands for kill -9: nothing after it runs."""
 
