@@ -35,6 +35,7 @@ MAX_RULE_SET_CHARS = 500_000
 LANGUAGE_CATEGORY = "Language"
 _BLOCK = 4096  # queries judged as one text; bounds the memory of judge_all
 _CACHED_WORDS = 200_000  # a bound on the memory of the word cache, far above the vocabulary of one language
+_LETTERS = 2  # by so many first letters the beginnings of words are looked up
 _LINE_MARK = "."  # stands between the lines among their words; no word itself
 _WORD_BYTES = bytes(code if chr(code) in "abcdefghijklmnopqrstuvwxyz0123456789_\n" else ord(" ") for code in range(256))
 # What a plain text does not have after normalising: other white space, doubled or outer spaces, slanted quotes.
@@ -219,14 +220,14 @@ class Triggers:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self._equal: dict[str, list[int]] = {}
-        self._beginnings: dict[int, dict[str, list[int]]] = {}  # by their length
+        self._beginnings: dict[str, list[tuple[str, int]]] = {}  # by their first letters
         self._inside: list[tuple[str, int]] = []
         for index, rule in enumerate(rules):
             first = rule.first_word
             if rule.kind is RuleKind.SUBSTRING:
                 self._inside.append((rule.form, index))
             elif first and rule.opens_word:
-                self._beginnings.setdefault(len(first), {}).setdefault(first, []).append(index)
+                self._beginnings.setdefault(first[:_LETTERS], []).append((first, index))
             elif first:
                 self._equal.setdefault(first, []).append(index)
                 if rule.kind is RuleKind.PHRASE:  # a phrase of one word may end in s
@@ -235,9 +236,10 @@ class Triggers:
     def rules_for(self, word: str) -> set[int]:
         """Indexes of the rules."""
         found = set(self._equal.get(word, ()))
-        for length, beginnings in self._beginnings.items():
-            found.update(beginnings.get(word[:length], ()))
-        found.update([index for text, index in self._inside if text in word])
+        for length in range(1, _LETTERS + 1):
+            found.update([index for text, index in self._beginnings.get(word[:length], ()) if word.startswith(text)])
+        if self._inside:
+            found.update([index for text, index in self._inside if text in word])
         return found
 
 
