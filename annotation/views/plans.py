@@ -1,6 +1,7 @@
 """Planning a batch: what it costs, which pairs it takes, and opening it."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from django import forms
@@ -194,8 +195,16 @@ def planned_facts(batch: Batch, *, is_curator: bool) -> dict[str, Any]:
     shown = BatchPlan.objects.filter(batch=batch).select_related("created_by").first()
     facts: dict[str, Any] = {"batch_plan": shown, "plan_runs": [], "scored_by": runs_of_batch(batch)}
     if shown is not None:
-        facts["plan_runs"] = CandidateRun.objects.filter(project=batch.project_id, pk__in=shown.options["runs"])
+        options = shown.options
+        facts["plan_runs"] = CandidateRun.objects.filter(project=batch.project_id, pk__in=options["runs"])
+        facts["plan_shares"] = [(name, _shares_text(options[name])) for name in ("mix", "bands")]
+        facts["plan_terms"] = {name: float(Fraction(options[name])) for name in ("seconds", "extra", "wage", "hours")}
     if is_curator and batch.gold_share:
         facts["gold"] = gold_results(batch.project, batch)
         facts["n_gold"] = batch.items.filter(purpose=Purpose.GOLD).count()
     return facts
+
+
+def _shares_text(shares: dict[str, str]) -> str:
+    """{"low": "1/5"} -> low 20 %."""
+    return ", ".join(f"{name} {100 * float(Fraction(share)):g} %" for name, share in shares.items())
