@@ -34,6 +34,8 @@ def explained_format(head: bytes, name: str = "", *, column: str = "") -> tuple[
     suffix = plain_suffix(name)
     if _JSON_ARRAY.match(head) and suffix not in (".csv", ".tsv"):
         return LogFormat.JSON, "The file begins like a JSON array."
+    if suffix == ".json" and head.lstrip().startswith(b"["):
+        return LogFormat.JSON, "The name ends in .json, and the file begins like an array."
     if suffix in _BY_NAME:
         return _BY_NAME[suffix], f"The name ends in {suffix}."
     lines = [line for line in head.decode("utf-8", "replace").splitlines()[:20] if line.strip()]

@@ -84,6 +84,7 @@ def _table(shape: LogShape, head: bytes, limits: Limits, name: str) -> Look:
         shape = replace(shape, delimiter=guess_delimiter(head, shape.format))
         names = {mark: called for called, mark in DELIMITERS.items()}
         reasons.append(f"Columns are cut at each {names[shape.delimiter]}.")
+    shape = replace(shape, quotes=dialect_of(shape).quotes)
     rows = sample_rows(head, dialect_of(shape), limits)
     if not rows:
         raise EmptyLogError(name=name)

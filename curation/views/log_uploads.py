@@ -158,7 +158,7 @@ def _page(request: HttpRequest, upload: LogUpload, preview: Preview, form: Shape
         "upload": upload,
         "preview": preview,
         "form": form,
-        "format": FORMATS[preview.shape.format],
+        "format": "" if preview.shape.format is LogFormat.AUTO else FORMATS[preview.shape.format],
         "known_before": upload.project.log_imports.filter(sha256=upload.sha256, is_complete=True).first(),
         "n_private": sum(bool(row.private) for row in preview.rows),
         "has_people": bool(preview.shape.wanted[2]),

@@ -3,6 +3,7 @@
 import gzip
 import json
 import pickle
+from contextlib import suppress
 from itertools import pairwise
 
 import ijson
@@ -182,6 +183,26 @@ SMALL = Limits(ratio_from_bytes=2**20, unpacked_bytes=64 * 2**20)
 def test_a_file_that_unpacks_to_hundreds_of_times_its_size_is_stopped(log_file, packing):
     with pytest.raises(LogTooBigError, match="200 times its size"):
         list(read_log(log_file(PACKINGS[packing](b"python a sort\n" * 2**17)), limits=SMALL))
+
+
+def test_a_bomb_is_seen_early_however_much_is_asked_for_at_once(log_file):
+    from curation.reading.packing import opened
+
+    path = log_file(log_files.zipped(b"python a sort\n" * 2**22))
+    with opened(path, SMALL, "log") as stream:
+        n_bytes, block = 0, b"x"
+        with suppress(LogTooBigError):
+            while block := stream.read1(2**23):
+                n_bytes += len(block)
+    assert block
+    assert n_bytes < 2**25
+
+
+def test_a_member_without_a_name_is_none(log_file):
+    data = log_files.zipped(b"python a\n", "log")
+    path = log_file(data.replace(b"log", b"\0og"))
+    with pytest.raises(EmptyLogError):
+        inspect_log(path, LogShape())
 
 
 def test_archives_in_archives_are_refused(log_file):
