@@ -7,6 +7,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
 from core.forms import ThrottledAdminLogin
+from core.masking import masked
 from core.models import Job, Membership, Project, User, WorkerBeat
 
 admin.site.site_header = "Quarry administration"
@@ -68,7 +69,13 @@ class JobAdmin(ReadOnlyAdmin):
     list_filter = ["state", "queue", "kind"]
     list_select_related = ["project"]
     search_fields = ["title", "kind"]
-    exclude = ["owner_token"]
+    exclude = ["owner_token", "params"]
+    readonly_fields = ["masked_params"]
+
+    @admin.display(description="parameters")
+    def masked_params(self, job: Job) -> str:
+        """What the job was asked to do; a path or a name in it may be private."""
+        return masked(str(job.params))
 
 
 @admin.register(WorkerBeat)

@@ -1,8 +1,11 @@
 """Administration of code sources, codes and candidate runs. Long lists are never counted or drawn as menus."""
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from curation.models import BestMatch, Candidate, CandidateRun, Code, CodeOccurrence, CodeSource, Pair
+
+PRIVATE_COLUMNS = ("text", "header", "docstring", "body", "comments")
 
 
 class LongListAdmin(admin.ModelAdmin):
@@ -25,6 +28,10 @@ class CodeAdmin(LongListAdmin):
     list_filter = ("is_paired", "project")
     search_fields = ("name", "content_hash")
     raw_id_fields = ("project",)
+
+    def get_exclude(self, request: HttpRequest, obj: Code | None = None) -> tuple[str, ...]:
+        """The text of a quarantined code, and what was cut from it, is shown nowhere but behind its own button."""
+        return PRIVATE_COLUMNS if obj is not None and obj.quarantine_reason else ()
 
 
 @admin.register(CodeOccurrence)
