@@ -66,7 +66,7 @@ class ProjectForm(forms.Form):
         required=False,
         initial="python",
         label="Language keyword",
-        help_text="A query must contain this word to be kept. Leave it empty to ask for none.",
+        help_text="A query must contain this word to be kept. Empty asks for none. Chooses the first intent rules too.",
     )
 
 

@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/rules/sets/<int:pk>/preview/", rule_sets.preview, name="rule_set_preview"),
     path("p/<slug:slug>/rules/sets/<int:pk>/adopt/", rule_sets.adopt, name="rule_set_adopt"),
     path("p/<slug:slug>/rules/sets/<int:pk>/export/", rule_sets.export, name="rule_set_export"),
+    path("p/<slug:slug>/rules/sets/<int:pk>/alone/", rule_sets.rule_alone, name="rule_alone"),
     path("p/<slug:slug>/rules/adoptions/<int:pk>/", rule_sets.adoption, name="adoption"),
     path("p/<slug:slug>/rules/adoptions/<int:pk>/queries/", rule_sets.adoption_queries, name="adoption_queries"),
     path("p/<slug:slug>/code/", code.sources, name="code"),

@@ -32,7 +32,6 @@ __all__ = [
     "forms_of_category",
     "import_report",
     "judgeable_queries",
-    "only_rule_counts",
     "proposable_queries",
     "quarantine_counts",
     "rule_counts",
@@ -154,11 +153,6 @@ def rule_counts(
         by_rule=dict(most) if with_rules else {},
         by_category={name: counts.by_category.get(name, 0) for name in categories} if with_rules else {},
     )
-
-
-def only_rule_counts(project: Project, rule_set: RuleSet) -> dict[str, int]:
-    """Queries that a rule rejects alone: what would be accepted without it."""
-    return dict(current_counts(project, rule_set).alone)
 
 
 def quarantine_counts(project: Project) -> dict[str, int]:

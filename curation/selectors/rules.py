@@ -1,9 +1,10 @@
-"""Reads of what adoptions of rule sets changed."""
+"""Reads of what rules and adoptions of rule sets did to queries."""
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from core.errors import BadInputError
-from curation.models import Adoption, Query, Verdict
+from core.models import Project
+from curation.models import Adoption, Query, RuleHit, RuleSet, Verdict
 
 SIDES = ("newly_rejected", "newly_accepted")
 
@@ -28,3 +29,11 @@ def changed_queries(adoption: Adoption, *, side: str, rule: str = "") -> QuerySe
         else:
             before = before.filter(hits__rule=rule)
     return mine.filter(Exists(before), Exists(after))
+
+
+def hits_alone(project: Project, rule_set: RuleSet, rule: str) -> QuerySet[RuleHit]:
+    """Hits of a rule on queries that no other rule hits: what would be accepted without it."""
+    others = RuleHit.objects.filter(verdict=OuterRef("verdict")).exclude(rule=rule)
+    hits = RuleHit.objects.filter(rule=rule, verdict__rule_set=rule_set, verdict__query__project=project)
+    open_hits = hits.filter(~Exists(others), verdict__query__quarantine_reason="")
+    return open_hits.annotate(query_id=F("verdict__query_id")).select_related("verdict__query")

@@ -21,7 +21,7 @@ from curation.intent import MAX_RULE_SET_CHARS, Rule, RuleKind, RuleProfile, is_
 from curation.models import Adoption, RuleSet
 from curation.rule_text import KINDS_HELP, RuleEdit
 from curation.selectors.queries import current_rule_set, rule_sets
-from curation.selectors.rules import SIDES, changed_queries
+from curation.selectors.rules import SIDES, changed_queries, hits_alone
 from curation.services.rule_preview import Preview, preview_edit, preview_rule_set
 from curation.services.rule_sets import (
     diff_rule_sets,
@@ -377,3 +377,14 @@ def adoption_queries(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     page = keyset_page(rows, request, order="-id")
     context = {**_context(request, project), "adoption": found, "side": side, "rule": rule, "page": page}
     return render(request, "curation/adoption_queries.html", context)
+
+
+@login_required
+@require_safe
+def rule_alone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """The queries that one rule of a rule set rejects alone."""
+    project = project_for(request.user, slug, *READERS)
+    rule_set, rule = _rule_set(project, pk), request.GET.get("rule", "")
+    page = keyset_page(hits_alone(project, rule_set, rule), request, order="-id")
+    context = {**_context(request, project), "rule_set": rule_set, "rule": rule, "page": page}
+    return render(request, "curation/rule_alone.html", context)

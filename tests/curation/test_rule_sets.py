@@ -422,6 +422,9 @@ def test_rules_sort_by_every_column_and_link_their_numbers(curator_client, proje
     assert text.index('class="mono">what is<') < text.index('class="mono">why<')
     assert f"rule_set={current_rule_set(project).pk}&amp;rule=what%20is" in text
     assert curator_client.get(address("rules") + "?sort=password").status_code == 400
+    strict = current_rule_set(project)
+    alone = curator_client.get(address("rule_alone", strict.pk) + "?rule=what%20is").content.decode()
+    assert current_counts(project, strict).alone["what is"] == alone.count('<th scope="row">') == 2
 
 
 def test_readers_look_at_rule_sets_and_change_nothing(client, project, queries, draft):
