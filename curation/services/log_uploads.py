@@ -130,9 +130,15 @@ def chosen_shape(before: LogShape, shown: LogShape, given: LogShape) -> LogShape
     """
     order = ("member", "format", "delimiter", "quotes", "header", "column", "count_column", "user_column", "url_column")
     n_ways = order.index("column")
-    changed = [getattr(given, name) != getattr(shown, name) for name in order]
-    first = next((place for place in range(n_ways) if changed[place]), len(order))
     empty = LogShape()
+
+    def is_changed(name: str) -> bool:
+        now, then = getattr(given, name), getattr(before, name)
+        stays_open = now == then == getattr(empty, name)
+        return not stays_open and now != getattr(shown, name)
+
+    changed = [is_changed(name) for name in order]
+    first = next((place for place in range(n_ways) if changed[place]), len(order))
     sources = [given if changed[place] else empty if place > first else before for place in range(len(order))]
     return replace(empty, **{name: getattr(source, name) for name, source in zip(order, sources, strict=True)})
 

@@ -114,7 +114,8 @@ def test_what_rests_on_a_changed_choice_is_found_anew_and_the_rest_stays_as_open
     assert chosen_shape(before, shown, replace(shown, delimiter=";")) == LogShape(delimiter=";")
     both = replace(shown, header=False, column="2")
     assert chosen_shape(before, shown, both) == LogShape(header=False, column="2")
-    assert chosen_shape(before, shown, replace(shown, column="")) == before
+    assert chosen_shape(before, shown, replace(shown, column="", quotes=None)) == before
+    assert chosen_shape(before, shown, replace(shown, user_column="")) == LogShape()
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
