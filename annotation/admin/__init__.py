@@ -1,5 +1,5 @@
 """The annotation stage in the admin."""
 
-from annotation.admin import queue, releases
+from annotation.admin import plans, queue, releases
 
-__all__ = ["queue", "releases"]
+__all__ = ["plans", "queue", "releases"]
