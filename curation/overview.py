@@ -14,7 +14,7 @@ def contribution(project: Project) -> Contribution:
     """Counts and steps of the project's logs, queries, code and pairs."""
     counts = rule_counts(project, current_rule_set(project), with_rules=False)
     n_pairs = Pair.objects.filter(project=project).count()
-    n_codes = Code.objects.filter(project=project, is_paired=True).count()
+    n_codes = Code.objects.filter(project=project, is_paired=True, quarantine_reason="").count()
     return Contribution(
         stages=[
             _lines(project),
@@ -64,13 +64,25 @@ def _queries(project: Project, counts: RuleCounts) -> Stage:
 def _wanted(project: Project, counts: RuleCounts) -> Stage:
     """Queries with intent; below them why the last proposal left some without a pair."""
     queries = section_address("curation:queries", project)
-    candidates = section_address("curation:candidates", project)
-    run = CandidateRun.objects.filter(project=project, origin="encoder").order_by("-id").first()
-    branches = [Branch("asked by too few people", counts.withheld, _with(queries, "accepted"))]
+    left_out = project.queries.filter(
+        is_left_out=True,
+        quarantine_reason="",
+        verdicts__rule_set=current_rule_set(project),
+        verdicts__has_intent=True,
+    ).count()
+    branches = [
+        Branch("left out by a curator", left_out, f"{_with(queries, 'accepted')}&left_out=yes" if queries else ""),
+        Branch("asked by too few people", counts.withheld, _with(queries, "accepted")),
+    ]
+    run = CandidateRun.objects.filter(project=project, origin="encoder", is_complete=True).order_by("-id").first()
     if run is not None:
+        matches = section_address("curation:candidate_matches", project, run.pk)
+        waiting = counts.accepted - left_out - counts.withheld - run.n_queries
         branches += [
-            Branch("best code below the threshold", run.n_below_threshold, candidates),
-            Branch("code used too often already", run.n_over_cap, candidates),
+            Branch("best code below the threshold", run.n_below_threshold, f"{matches}?by=query&outcome=below"),
+            Branch("codes used too often already", run.n_over_cap, f"{matches}?by=query&outcome=over_cap"),
+            Branch("nothing to score", run.n_not_searched, matches),
+            Branch("not in the last candidate run", max(0, waiting), section_address("curation:candidates", project)),
         ]
     return Stage("intent", "With intent", counts.accepted, _with(queries, "accepted"), branches=_shown(*branches))
 
