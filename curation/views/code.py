@@ -121,8 +121,8 @@ class CodeSettingsForm(forms.Form):
         min_value=MIN_THRESHOLD,
         max_value=1,
         label="Near duplicates from a similarity of",
-        help_text="Share of five-token runs that two functions have in common, documentation, comments, strings and "
-        f"numbers aside. {DEFAULT_THRESHOLD} is the measured default; 1 keeps everything that differs at all.",
+        help_text="Share of five-token runs that two functions have in common, documentation and comments aside. "
+        f"{DEFAULT_THRESHOLD} is the measured default; 1 keeps everything that differs at all.",
     )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
