@@ -89,8 +89,9 @@ class ProjectSettingsForm(forms.ModelForm):
             "overlap": "Votes wanted per pair, each from a different person. Holds for batches opened from now on.",
             "max_extra_votes": "Further votes opened for a pair whose answers stay split. Holds for new batches.",
             "k_anonymity": (
-                "A query asked by fewer people than this is withheld from annotators and releases. Where the log "
-                "names no users, the number of times it was asked counts. 1 withholds nothing."
+                "A query that one person alone asked can tell who that is. A query asked by fewer people than this is "
+                "withheld from annotators and releases. Where the log names no users, the number of times it was asked "
+                "counts. 1 withholds nothing; below stands what each number would withhold."
             ),
             "encoder": (
                 "Turns queries and code into vectors to propose pairs. A packaged name (minilm), the folder of a "

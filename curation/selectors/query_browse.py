@@ -22,6 +22,8 @@ from curation.services.rule_counts import current_counts
 PAGE_ROWS = 50
 MAX_SORTED = 10_000  # matches fetched and sorted; also the largest number that is counted
 SHORT_WALK, LONG_WALK = 10_000, 50_000  # rows of the list looked through for one page
+_LOOKED_UP = {"verdict", "rule", "category", "log"}
+_IDS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,9 @@ def browse_queries(
 ) -> FoundQueries:
     """The page that the request asks for with ?after= or ?before=. Raises BadCursorError."""
     view = _View(request, order)
-    few = _few_ids(project, rule_set, wanted)
-    if few is not None:
-        rows = filtered_queries(project, rule_set, wanted).filter(pk__in=few) if few else Query.objects.none()
-        return _sorted_page(rows, view)
+    keys = _few_keys(project, rule_set, wanted, view.field)
+    if keys is not None:
+        return _sorted_page(keys, view)
     count, is_more = known_count(project, rule_set, wanted)
     return FoundQueries(_walk(project, rule_set, wanted, view), count, is_more)
 
@@ -84,47 +85,73 @@ class _View:
 
 # --- few matches: fetched and sorted ------------------------------------------------------------------------------
 
+# (order field, id) of a query, or (id,) in the order of the ids
+Key = tuple[int, ...]
 
-def _few_ids(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> list[int] | None:
-    """Ids of the queries that one part of the filter finds, when they are few; None when no part does."""
-    for rows, field in _indexed_parts(project, rule_set, wanted):
-        ids = list(rows.values_list(field, flat=True)[: MAX_SORTED + 1])
-        if len(ids) <= MAX_SORTED:
-            return ids
+
+def _few_keys(project: Project, rule_set: RuleSet, wanted: QueryFilter, field: str) -> list[Key] | None:
+    """Sort keys of all that the filter finds, when one part of it finds few; None when no part does."""
+    if not is_large(project):
+        return list(filtered_queries(project, rule_set, wanted).order_by().values_list(*_names(field)))
+    for part, rows, path in _indexed_parts(project, rule_set, wanted):
+        keys = list(rows.order_by().values_list(*(f"{path}{name}" for name in _names(field)))[: MAX_SORTED + 1])
+        if len(keys) <= MAX_SORTED:
+            return keys if part == wanted else _that_fit(keys, project, rule_set, wanted)
     return None
 
 
-def _indexed_parts(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> Iterator[tuple[QuerySet[Any], str]]:
-    """Every part of the filter that an index of its own answers: rows, and which of their columns is the query."""
-    queries = Query.objects.filter(project=project).order_by()
-    if wanted.reason or wanted.verdict == "quarantined":
-        held = queries.filter(quarantine_reason=wanted.reason) if wanted.reason else queries
-        yield held.filter(quarantine_reason__gt=""), "id"
-    if wanted.left_out == "yes":
-        yield queries.filter(is_left_out=True), "id"
-    if wanted.new_in is not None:
-        yield filtered_queries(project, rule_set, QueryFilter(new_in=wanted.new_in)).order_by(), "id"
+def _names(field: str) -> list[str]:
+    return list(dict.fromkeys([field, "id"]))
+
+
+def _that_fit(keys: list[Key], project: Project, rule_set: RuleSet, wanted: QueryFilter) -> list[Key]:
+    """Those of the keys whose queries the rest of the filter finds, too."""
+    rows = filtered_queries(project, rule_set, wanted, walked=True)
+    ids = [key[-1] for key in keys]
+    found: set[int] = set()
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        found.update(rows.filter(pk__in=ids[start : start + _IDS_AT_ONCE]).order_by().values_list("pk", flat=True))
+    return [key for key in keys if key[-1] in found]
+
+
+def is_large(project: Project) -> bool:
+    """Whether the project has more queries than are sorted for a page."""
+    return Query.objects.filter(project=project).order_by("id")[MAX_SORTED : MAX_SORTED + 1].exists()
+
+
+def _indexed_parts(
+    project: Project, rule_set: RuleSet, wanted: QueryFilter
+) -> Iterator[tuple[QueryFilter, QuerySet[Any], str]]:
+    """Every part of the filter that an index of its own answers: the part, its rows, and the way from them to a query.
+
+    Verdicts and hits are asked for only where the kept counts say that they are few.
+    """
+    for part in _query_parts(wanted):
+        yield part, filtered_queries(project, rule_set, part), ""
     if wanted.log is not None:
-        yield QueryCount.objects.filter(log_import_id=wanted.log, log_import__project=project).order_by(), "query_id"
+        seen = QueryCount.objects.filter(log_import_id=wanted.log, query__project=project)
+        yield QueryFilter(log=wanted.log), seen, "query__"
+    judged = wanted.verdict in {"accepted", "rejected"}
+    if judged and getattr(current_counts(project, rule_set), wanted.verdict) <= MAX_SORTED:
+        found = Verdict.objects.filter(rule_set=rule_set, has_intent=wanted.verdict == "accepted")
+        found = found.filter(query__project=project, query__quarantine_reason="")
+        yield QueryFilter(verdict=wanted.verdict), found, "query__"
+    if (wanted.rule or wanted.category) and _hits(current_counts(project, rule_set), wanted) <= MAX_SORTED:
+        hits = RuleHit.objects.filter(rule__in=wanted_forms(project, rule_set, wanted), verdict__rule_set=rule_set)
+        hits = hits.filter(verdict__query__project=project, verdict__query__quarantine_reason="").distinct()
+        yield QueryFilter(rule=wanted.rule, category="" if wanted.rule else wanted.category), hits, "verdict__query__"
+
+
+def _query_parts(wanted: QueryFilter) -> Iterator[QueryFilter]:
+    """Parts of the filter that an index of the queries answers."""
+    if wanted.reason or wanted.verdict == "quarantined":
+        yield QueryFilter(reason=wanted.reason, verdict="quarantined" if wanted.verdict == "quarantined" else "")
+    if wanted.left_out == "yes":
+        yield QueryFilter(left_out="yes")
+    if wanted.new_in is not None:
+        yield QueryFilter(new_in=wanted.new_in)
     if wanted.asked_from is not None or wanted.asked_to is not None:
-        asked = QueryFilter(asked_from=wanted.asked_from, asked_to=wanted.asked_to)
-        yield filtered_queries(project, rule_set, asked).order_by(), "id"
-    yield from _judged_parts(project, rule_set, wanted)
-    yield queries, "id"  # a small project is sorted whole
-
-
-def _judged_parts(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> Iterator[tuple[QuerySet[Any], str]]:
-    """Verdicts and hits, asked for only where the kept counts say that they are few."""
-    if wanted.verdict in {"accepted", "rejected"}:
-        counts = current_counts(project, rule_set)
-        if getattr(counts, wanted.verdict) <= MAX_SORTED:
-            found = Verdict.objects.filter(rule_set=rule_set, has_intent=wanted.verdict == "accepted")
-            yield found.filter(query__project=project).order_by(), "query_id"
-    if wanted.rule or wanted.category:
-        forms = wanted_forms(project, rule_set, wanted)
-        if _hits(current_counts(project, rule_set), wanted) <= MAX_SORTED:
-            hits = RuleHit.objects.filter(rule__in=forms, verdict__rule_set=rule_set)
-            yield hits.filter(verdict__query__project=project).order_by().distinct(), "verdict__query_id"
+        yield QueryFilter(asked_from=wanted.asked_from, asked_to=wanted.asked_to)
 
 
 def _hits(counts: VerdictCount, wanted: QueryFilter) -> int:
@@ -132,8 +159,7 @@ def _hits(counts: VerdictCount, wanted: QueryFilter) -> int:
     return counts.by_rule.get(wanted.rule, 0) if wanted.rule else counts.by_category.get(wanted.category, 0)
 
 
-def _sorted_page(rows: QuerySet[Query], view: _View) -> FoundQueries:
-    keys = list(rows.order_by().values_list(*dict.fromkeys([view.field, "id"])))
+def _sorted_page(keys: list[Key], view: _View) -> FoundQueries:
     keys.sort(reverse=view.descending)
     start = _first_beyond(keys, view)
     ids = [key[-1] for key in keys[start : start + PAGE_ROWS + 1]]
@@ -141,7 +167,7 @@ def _sorted_page(rows: QuerySet[Query], view: _View) -> FoundQueries:
     return FoundQueries(view.cut([found[pk] for pk in ids if pk in found]), len(keys))
 
 
-def _first_beyond(keys: list[Any], view: _View) -> int:
+def _first_beyond(keys: list[Key], view: _View) -> int:
     if not view.place:
         return 0
     place = tuple(view.place)
@@ -155,20 +181,32 @@ def _walk(project: Project, rule_set: RuleSet, wanted: QueryFilter, view: _View)
     stretch = Query.objects.filter(project=project)
     if wanted.asks_for_open_text:
         stretch = stretch.filter(quarantine_reason="")
+    if view.field == "n_seen":  # the asked band is one piece of this list: nothing outside it needs a look
+        band = QueryFilter(asked_from=wanted.asked_from, asked_to=wanted.asked_to)
+        stretch = stretch & filtered_queries(project, rule_set, band)
+    rows = filtered_queries(project, rule_set, wanted, walked=True)
     if view.place:
-        stretch = stretch.filter(beyond(view.field, view.place, view.descending))
-    length = SHORT_WALK if wanted.rule or wanted.category or wanted.log or wanted.new_in else LONG_WALK
-    ends = stretch.order_by(*view.ordering).only("id", "n_seen")
-    last = next(iter(ends[length - 1 : length]), None)
-    rows = filtered_queries(project, rule_set, wanted)
-    if view.place:
-        rows = rows.filter(beyond(view.field, view.place, view.descending))
-    if last is not None and wanted.as_params():
-        # Everything up to the last row of the stretch: what lies beyond the row behind it, seen backwards.
+        after = beyond(view.field, view.place, view.descending)
+        stretch, rows = stretch.filter(after), rows.filter(after)
+    length = _length(wanted, view)
+    last = (
+        next(iter(stretch.order_by(*view.ordering).only("id", "n_seen")[length - 1 : length]), None) if length else None
+    )
+    if last is not None:
         rows = rows.filter(_up_to(view, last))
     found = list(rows.order_by(*view.ordering)[: PAGE_ROWS + 1])
-    cut_short = last is not None and bool(wanted.as_params())
-    return view.cut(found, searched=length if cut_short else 0, last=last if cut_short else None)
+    return view.cut(found, searched=length if last is not None else 0, last=last)
+
+
+def _length(wanted: QueryFilter, view: _View) -> int:
+    """How many rows of the list one page may look through; 0: every row fits, so there is no bound to find.
+
+    What is looked up for each row makes it dearer, and so is reading texts in another order than they are stored in.
+    """
+    asked = wanted.as_params().keys() - ({"asked_from", "asked_to"} if view.field == "n_seen" else set())
+    if not asked:
+        return 0
+    return LONG_WALK if view.field == "id" and not asked & _LOOKED_UP else SHORT_WALK
 
 
 def _up_to(view: _View, last: Query) -> Any:

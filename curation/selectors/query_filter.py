@@ -90,8 +90,13 @@ def chosen_order(given: str) -> str:
     return ORDERS[given or "popular"]
 
 
-def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> QuerySet[Query]:
-    """The project's queries under a filter. A text search never looks into quarantined queries."""
+def filtered_queries(
+    project: Project, rule_set: RuleSet, wanted: QueryFilter, *, walked: bool = False
+) -> QuerySet[Query]:
+    """The project's queries under a filter. A text search never looks into quarantined queries.
+
+    `walked`: the caller reads a stretch of the list in its order, so no part is looked up by an index of its own.
+    """
     rows = Query.objects.filter(project=project)
     if wanted.asks_for_open_text:
         rows = rows.filter(quarantine_reason="")
@@ -107,7 +112,9 @@ def filtered_queries(project: Project, rule_set: RuleSet, wanted: QueryFilter) -
     if wanted.log is not None:
         rows = rows.filter(counts__log_import_id=wanted.log)
     if wanted.new_in is not None:
-        rows = rows.filter(first_import_id=wanted.new_in, counts__log_import_id=wanted.new_in)  # by its index
+        rows = rows.filter(first_import_id=wanted.new_in)
+        if not walked:  # the counts of an import have an index
+            rows = rows.filter(counts__log_import_id=wanted.new_in)
     if wanted.asked_from is not None:
         rows = rows.filter(n_seen__gte=wanted.asked_from)
     if wanted.asked_to is not None:

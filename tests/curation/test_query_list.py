@@ -150,7 +150,7 @@ def test_counts_are_exact_or_say_what_they_are(filled, monkeypatch):
 
 def test_a_walk_that_was_cut_short_says_so_and_goes_on(filled, monkeypatch, curator_client):
     monkeypatch.setattr(query_browse, "MAX_SORTED", 3)
-    monkeypatch.setattr(query_browse, "LONG_WALK", 20)
+    monkeypatch.setattr(query_browse, "SHORT_WALK", 20)
     text = curator_client.get(reverse("curation:queries", args=["demo"]), {"text": "no such text"}).content.decode()
     assert "20 queries next in this order were looked through" in text
     assert "Look further" in text
