@@ -118,6 +118,19 @@ def test_leases_prefetch_and_expire_alike(project, sample, annotator):
     assert not Slot.objects.filter(state=SlotState.LEASED).exists()
 
 
+def test_a_query_that_is_quarantined_later_is_handed_to_nobody(project, sample, annotator):
+    slot = claim_next(project=project, person=annotator)
+    leases.release_leases(person=annotator)
+    slot.item.query.quarantine_reason = "e-mail"
+    slot.item.query.save()
+    seen = set()
+    while (held := claim_next(project=project, person=annotator)) is not None:
+        seen.add(held.item_id)
+        vote(project, annotator, YES)
+    assert len(seen) == 2
+    assert slot.item_id not in seen
+
+
 # --- they stay among themselves -----------------------------------------------------------------------------
 def test_votes_on_intent_alone_change_nothing_about_pairs(project):
     made = log(project, ["python sort list", "python read csv"])
