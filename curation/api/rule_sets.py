@@ -37,7 +37,7 @@ class RuleOutput(serializers.Serializer[Any]):
 
     category = serializers.CharField()
     form = serializers.CharField()
-    kind = serializers.ChoiceField(choices=[kind.value for kind in RuleKind])
+    kind = serializers.CharField(help_text=f"One of {', '.join(RuleKind)}.")
     note = serializers.CharField(allow_blank=True)
     digits = serializers.BooleanField()
     stem = serializers.BooleanField()
@@ -48,7 +48,7 @@ class RuleInput(serializers.Serializer[Any]):
 
     category = serializers.CharField(max_length=60)
     form = serializers.CharField(max_length=MAX_FORM_CHARS)
-    kind = serializers.ChoiceField(choices=[kind.value for kind in RuleKind])
+    kind = serializers.CharField(max_length=20, help_text=f"One of {', '.join(RuleKind)}.")
     note = serializers.CharField(max_length=MAX_NOTE_CHARS, required=False, allow_blank=True, default="")
     digits = serializers.BooleanField(required=False, default=False)
     stem = serializers.BooleanField(required=False, default=False)
@@ -150,20 +150,20 @@ class EditRuleApi(APIView):
         return Response(_shown(project, draft))
 
 
-class AmountOutput(serializers.Serializer[Any]):
+class RulePreviewAmountOutput(serializers.Serializer[Any]):
     """A number of queries; margin is the half width of its 95 % interval, 0 where it was counted."""
 
     n = serializers.IntegerField()
     margin = serializers.IntegerField()
 
 
-class PreviewExampleOutput(serializers.Serializer[Any]):
+class RulePreviewExampleOutput(serializers.Serializer[Any]):
     query = serializers.IntegerField()
     text = serializers.CharField()
     rules = serializers.ListField(child=serializers.CharField())
 
 
-class PreviewOutput(serializers.Serializer[Any]):
+class RulePreviewOutput(serializers.Serializer[Any]):
     """What a change would do: exact, or estimated from a random share of the project."""
 
     queries = serializers.IntegerField()
@@ -171,16 +171,16 @@ class PreviewOutput(serializers.Serializer[Any]):
     is_exact = serializers.BooleanField()
     share = serializers.FloatField()
     milliseconds = serializers.IntegerField()
-    removed = AmountOutput()
-    brought_back = AmountOutput()
-    rejected_anyway = AmountOutput()
-    removed_examples = PreviewExampleOutput(many=True)
-    brought_back_examples = PreviewExampleOutput(many=True)
-    rejected_anyway_examples = PreviewExampleOutput(many=True)
+    removed = RulePreviewAmountOutput()
+    brought_back = RulePreviewAmountOutput()
+    rejected_anyway = RulePreviewAmountOutput()
+    removed_examples = RulePreviewExampleOutput(many=True)
+    brought_back_examples = RulePreviewExampleOutput(many=True)
+    rejected_anyway_examples = RulePreviewExampleOutput(many=True)
 
 
 class PreviewRuleApi(APIView):
-    @extend_schema(operation_id="preview_rule", request=RuleEditInput, responses=PreviewOutput)
+    @extend_schema(operation_id="preview_rule", request=RuleEditInput, responses=RulePreviewOutput)
     def post(self, request: Request, slug: str, pk: int) -> Response:
         """What an edit of a rule set would do to the queries; an empty edit: the whole set against the one in use."""
         project = project_for(request.user, slug, Role.CURATOR)

@@ -23,6 +23,8 @@ from curation.services.rules import start_apply_rules
 from curation.views.rules import measure_upload
 
 READERS = (Role.ADJUDICATOR, Role.READER)
+
+
 class RuleSetOutput(serializers.ModelSerializer[RuleSet]):
     """A rule set with its readable text."""
 
@@ -71,13 +73,13 @@ class ApplyRulesInput(serializers.Serializer[Any]):
     rule_set = serializers.CharField(max_length=60, required=False, help_text="Name; default: the current one.")
 
 
-class JobStartedOutput(serializers.Serializer[Any]):
+class RulesJobOutput(serializers.Serializer[Any]):
     job = serializers.IntegerField()
     rule_set = serializers.CharField()
 
 
 class ApplyRulesApi(APIView):
-    @extend_schema(operation_id="apply_rules", request=ApplyRulesInput, responses={202: JobStartedOutput})
+    @extend_schema(operation_id="apply_rules", request=ApplyRulesInput, responses={202: RulesJobOutput})
     def post(self, request: Request, slug: str) -> Response:
         """Queues a rule set over all queries of the project."""
         project = project_for(request.user, slug, Role.CURATOR)
