@@ -221,6 +221,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"LogFormatEnum": "curation.api.logs.LOG_FORMATS"},
 }
 
 # --- jobs (config/celery.py reads CELERY_*) ---------------------------------------------------------

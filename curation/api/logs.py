@@ -27,6 +27,7 @@ from curation.services.log_uploads import (
 from curation.services.logs import IngestStart, StoredLog, start_ingest_log, start_undo_import, store_log
 
 READERS = (Role.ADJUDICATOR, Role.READER)
+LOG_FORMATS = [each.value for each in LogFormat]
 AFTER = OpenApiParameter("after", OpenApiTypes.STR, description="`next` of the page before.")
 
 
@@ -61,7 +62,7 @@ class LogPageOutput(serializers.Serializer[Any]):
 class ShapeInput(serializers.Serializer[Any]):
     """How a log is to be read. Whatever is left out is found out; `-` for a column means that none is read."""
 
-    format = serializers.ChoiceField(choices=[each.value for each in LogFormat], default=LogFormat.AUTO.value)
+    format = serializers.ChoiceField(choices=LOG_FORMATS, default=LogFormat.AUTO.value)
     column = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     count_column = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
     user_column = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
