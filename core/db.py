@@ -136,15 +136,18 @@ def run_in_chunks(
     rows: Iterable[Row],
     write: Callable[[list[Row]], Any],
     *,
+    min_rows: int = 10,
     max_rows: int = 2000,
     on_chunk: Callable[[int], None] | None = None,
 ) -> int:
     """Writes many rows in commits of at most about 100 ms each and lets other writers in between; returns the count.
 
+    Chunks have `min_rows` to `max_rows` rows, by how long the last one took. Name a `min_rows` that fits the budget by
+    far: where the machine is busy or its disk slow, smaller chunks take no less time and only add to the load.
     `write(chunk)` runs inside its own write transaction (it may be tried again, so it must write only rows).
     `on_chunk(rows written so far)` is called after each commit: the place for a job's progress and check.
     """
-    source, written, size = iter(rows), 0, min(_FIRST_CHUNK_ROWS, max_rows)
+    source, written, size = iter(rows), 0, min(max(_FIRST_CHUNK_ROWS, min_rows), max_rows)
 
     @retry_when_busy()
     def commit(chunk: list[Row]) -> None:
@@ -161,14 +164,14 @@ def run_in_chunks(
         written += len(chunk)
         if on_chunk:
             on_chunk(written)
-        size = _next_size(size, spent, max_rows)
+        size = _next_size(size, spent, max_rows, min_rows)
     return written
 
 
-def _next_size(size: int, spent_s: float, max_rows: int) -> int:
+def _next_size(size: int, spent_s: float, max_rows: int, min_rows: int = 10) -> int:
     """Chunk size that fits the time budget, at most doubled at once."""
     fitting = int(size * CHUNK_BUDGET_S / max(spent_s, 1e-4))
-    return max(10, min(fitting, 2 * size, max_rows))
+    return min(max_rows, max(min_rows, min(fitting, 2 * size)))
 
 
 def _let_others_write(*, since: float) -> None:
