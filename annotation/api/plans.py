@@ -60,6 +60,9 @@ class PlanInput(serializers.Serializer):
     seed = serializers.IntegerField(required=False)
     name = serializers.CharField(required=False, allow_blank=True, max_length=100)
     is_pilot = serializers.BooleanField(required=False)
+    expected_sha256 = serializers.CharField(
+        required=False, max_length=64, help_text="Of a preview: refuses to open other pairs than it showed."
+    )
 
 
 def _given(request: Request) -> dict[str, Any]:
@@ -91,8 +94,10 @@ class PlanBatchApi(APIView):
     @extend_schema(operation_id="plan_batch", parameters=[PROJECT], request=PlanInput, responses={201: BatchOutput})
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.CURATOR)
-        settings = read_settings(project, _given(request))
-        batch = plan_batch(project=project, settings=settings, user=person_of(request))
+        given = _given(request)
+        expected = given.pop("expected_sha256", "")
+        settings = read_settings(project, given)
+        batch = plan_batch(project=project, settings=settings, user=person_of(request), expected=expected)
         return Response(BatchOutput(batches_of(project).get(pk=batch.pk)).data, status=201)
 
 

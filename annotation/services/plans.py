@@ -21,7 +21,7 @@ from annotation.selectors.plans import (
 from annotation.services import gold as golden
 from annotation.services.batches import Opening, check_numbers, fill_batch, new_batch
 from core.db import run_in_chunks, write_transaction
-from core.errors import BadInputError, NotFoundError
+from core.errors import BadInputError, ConflictError, NotFoundError
 from core.models import Project, User
 from curation.models import CandidateRun, Pair
 
@@ -304,12 +304,24 @@ def _gold(
     return gold, notes
 
 
-def plan_batch(*, project: Project, settings: PlanSettings, user: User | None = None) -> Batch:
+class PlanChangedError(ConflictError):
+    """The plan would open other pairs than those that were looked at."""
+
+    code = "plan_changed"
+
+
+def plan_batch(*, project: Project, settings: PlanSettings, user: User | None = None, expected: str = "") -> Batch:
     """Opens the batch of a plan and keeps the plan with it.
 
-    Raises BadInputError where nothing is left to open, ConflictError for a name in use.
+    expected: SHA-256 of the pairs that a preview showed. Raises PlanChangedError when the plan would open others now,
+    BadInputError where nothing is left to open, ConflictError for a name in use.
     """
     plan = make_plan(project=project, settings=settings)
+    if expected and plan.selection.chosen and plan.selection.sha256() != expected:
+        raise PlanChangedError(
+            problem="Settings or candidates have changed since the preview, and other pairs would be opened. "
+            "Nothing is opened yet: look at the new preview."
+        )
     if not plan.selection.chosen:
         raise BadInputError(problem="There is no pair left to open. " + funnel_text(plan.selection.funnel))
     pairs = _pair_ids(project, plan)

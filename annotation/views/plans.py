@@ -18,13 +18,22 @@ from annotation.selectors.gold import gold_results
 from annotation.selectors.plans import measured_pace, runs_of_batch, runs_to_plan
 from annotation.services.batches import MAX_OVERLAP
 from annotation.services.gold import IMPORTED, JUDGED, label_sources
-from annotation.services.plans import MAX_SEED, Plan, default_settings, make_plan, plan_batch, read_settings
+from annotation.services.plans import (
+    MAX_SEED,
+    Plan,
+    PlanChangedError,
+    default_settings,
+    make_plan,
+    plan_batch,
+    read_settings,
+)
 from core.access import person_of, project_for
 from core.errors import QuarryError
 from core.menu import section_address
 from core.models import Project, Role
 from curation.models import CandidateRun, Code
 
+PLANNERS = {Role.CURATOR, Role.READER}
 SHOWN_GROUPS = 30
 
 
@@ -140,9 +149,13 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             settings = read_settings(project, form.given())
             if request.POST.get("act") == "open":
-                batch = plan_batch(project=project, settings=settings, user=person_of(request))
+                previewed = request.POST.get("previewed", "")
+                batch = plan_batch(project=project, settings=settings, user=person_of(request), expected=previewed)
                 messages.success(request, f"{batch.name} is open. Its plan is kept with it.")
                 return redirect("annotation:batch", project.slug, batch.pk)
+            context |= _shown(project, make_plan(project=project, settings=settings))
+        except PlanChangedError as error:
+            form.add_refusal(error)
             context |= _shown(project, make_plan(project=project, settings=settings))
         except QuarryError as error:
             form.add_refusal(error)
@@ -190,16 +203,26 @@ def plan_estimate(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 # --- on the batch's own page ------------------------------------------------------------------------------------------
-def planned_facts(batch: Batch, *, is_curator: bool) -> dict[str, Any]:
-    """The plan that the batch was opened by; for curators also how people did on its gold."""
+def is_telling(show: str, roles: set[Role]) -> bool:
+    """Whether a list of a batch's pairs would tell somebody who may judge them what they should not know."""
+    return (show == "gold" and Role.CURATOR not in roles) or (show.startswith("stratum:") and not roles & PLANNERS)
+
+
+def planned_facts(batch: Batch, roles: set[Role]) -> dict[str, Any]:
+    """The plan that the batch was opened by and the runs that scored it; for curators also how people did on its gold.
+
+    Nothing of it for adjudicators, who judge what stays split.
+    """
+    if not roles & PLANNERS:
+        return {}
     shown = BatchPlan.objects.filter(batch=batch).select_related("created_by").first()
-    facts: dict[str, Any] = {"batch_plan": shown, "plan_runs": [], "scored_by": runs_of_batch(batch)}
+    facts: dict[str, Any] = {"batch_plan": shown, "scored_by": runs_of_batch(batch)}
     if shown is not None:
         options = shown.options
         facts["plan_runs"] = CandidateRun.objects.filter(project=batch.project_id, pk__in=options["runs"])
         facts["plan_shares"] = [(name, _shares_text(options[name])) for name in ("mix", "bands")]
         facts["plan_terms"] = {name: float(Fraction(options[name])) for name in ("seconds", "extra", "wage", "hours")}
-    if is_curator and batch.gold_share:
+    if Role.CURATOR in roles and batch.gold_share:
         facts["gold"] = gold_results(batch.project, batch)
         facts["n_gold"] = batch.items.filter(purpose=Purpose.GOLD).count()
     return facts

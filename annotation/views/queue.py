@@ -14,13 +14,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation.api.queue import ACTS
-from annotation.models import NO_INTENT_REASONS, Guideline, Slot, Vote
+from annotation.models import NO_INTENT_REASONS, Guideline, Purpose, Slot, Vote
 from annotation.selectors import queue
 from annotation.services import leases, votes
 from annotation.services.batches import MAX_OVERLAP, open_batch
 from annotation.services.guidelines import MAX_CHARS, current_guideline, publish_guideline
 from annotation.services.votes import Judgement
-from annotation.views.plans import planned_facts
+from annotation.views.plans import is_telling, planned_facts
 from core.access import person_of, project_for, roles_in
 from core.errors import BadInputError, NotFoundError, QuarryError
 from core.models import Project, Role, User
@@ -357,7 +357,10 @@ def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One batch: progress, who is at work, its pairs with the number of their votes."""
     project = project_for(request.user, slug, Role.ADJUDICATOR, Role.READER)
     shown = get_object_or_404(queue.batches_of(project), pk=pk)
+    roles = roles_in(request.user, project)
     show = request.GET.get("show", "")
+    if is_telling(show, roles):
+        raise BadInputError(problem="This list is not for people who may judge.")
     context = {
         "project": project,
         "section": "batches",
@@ -374,8 +377,8 @@ def batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "page": keyset_page(queue.items_of(shown, show), request, size=50, order="id"),
         "leases": queue.live_leases(shown)[:SHOWN_LEASES],
         "n_late": project.items.filter(batch=shown, late_submissions__isnull=False).count(),
-        "is_curator": Role.CURATOR in roles_in(request.user, project),
-        **planned_facts(shown, is_curator=Role.CURATOR in roles_in(request.user, project)),
+        "is_curator": Role.CURATOR in roles,
+        **planned_facts(shown, roles),
     }
     return render(request, "annotation/batch.html", context)
 
@@ -399,7 +402,10 @@ def change_batch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One pair for the curator: code, votes, comments, late submissions."""
     project = project_for(request.user, slug, Role.ADJUDICATOR, Role.CURATOR)
-    shown = get_object_or_404(project.items.select_related("batch", "query", "pair__code"), pk=pk)
+    items = project.items.select_related("batch", "query", "pair__code")
+    if Role.CURATOR not in roles_in(request.user, project):
+        items = items.exclude(purpose=Purpose.GOLD)  # adjudicators may be judging it themselves
+    shown = get_object_or_404(items, pk=pk)
     context = {
         "project": project,
         "section": "batches",

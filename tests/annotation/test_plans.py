@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Batch, BatchPlan, Item, Slot
@@ -15,7 +16,7 @@ from core.models import Project
 from curation.models import BestMatch, Candidate, CandidateRun, Outcome, Pair
 from tests.annotation.conftest import annotators, make_batch, vote
 from tests.annotation.judged import judge
-from tests.factories import CodeFactory, PairFactory, ProjectFactory, QueryFactory
+from tests.factories import CodeFactory, PairFactory, ProjectFactory, QueryFactory, member
 
 pytestmark = pytest.mark.django_db
 
@@ -233,6 +234,37 @@ def test_the_page_previews_without_opening_and_opens_what_it_showed(project, cur
     assert batch.plan.chosen_sha256 == shown.context["plan"].selection.sha256()
     rows = curator_client.get(answer.url, {"show": "stratum:low · all"})
     assert len(rows.context["page"]) == 2
+
+
+def test_only_what_was_previewed_is_opened(project, curator_client):
+    run = candidates(project)
+    shown = curator_client.post(address(), {**FORM, "runs": [run.pk], "act": "preview"})
+    previewed = shown.context["plan"].selection.sha256()
+    assert f'value="{previewed}"' in shown.content.decode()
+    changed = {**FORM, "runs": [run.pk], "act": "open", "previewed": previewed, "seed": 99}
+    refused = curator_client.post(address(), changed)
+    assert refused.status_code == 422
+    assert "look at the new preview" in refused.content.decode()
+    assert not Batch.objects.exists()
+    again = {**changed, "previewed": refused.context["plan"].selection.sha256()}
+    assert curator_client.post(address(), again).status_code == 302
+    assert Batch.objects.get().plan.chosen_sha256 == again["previewed"] != previewed
+
+
+def test_who_may_judge_is_not_told_why_a_pair_was_chosen(project, curator_client):
+    candidates(project)
+    batch = plan_batch(project=project, settings=settings_of(project))
+    page = address("batch", batch.pk)
+    dora = Client()
+    dora.force_login(member(project, "adjudicator", username="dora"))
+    assert "Strata" not in dora.get(page).content.decode()
+    assert dora.get(page, {"show": "stratum:low · all"}).status_code == 400
+    assert dora.get(page, {"show": "gold"}).status_code == 400
+    assert "Strata" in curator_client.get(page).content.decode()
+    gold = PairFactory(project=project)
+    item = Item.objects.create(project=project, batch=batch, query=gold.query, pair=gold, purpose="gold", target=0)
+    assert dora.get(address("item", item.pk)).status_code == 404
+    assert curator_client.get(address("item", item.pk)).status_code == 200
 
 
 def test_the_estimate_answers_as_one_types_and_names_what_is_wrong(project, curator_client):
