@@ -12,6 +12,7 @@ from curation.reading.shapes import Limits
 
 MAX_EXCERPT_CHARS = 100
 MAX_COUNT = 10**12
+_LIMITS = Limits()
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
 
 
@@ -82,12 +83,13 @@ class LogColumns:
 
 def clean_query(raw: str, limits: Limits | None = None) -> tuple[str, str]:
     """The normalised query and '', or what was left of it and the reason why it cannot be used."""
-    if _CONTROL.search(raw):
+    is_plain = raw.isascii() and raw.isprintable()  # nearly all are, and this is the quickest way to know
+    if not is_plain and _CONTROL.search(raw):
         return raw, "holds control characters"
     query = normalise_query(raw)
     if not query:
         return "", "empty query"
-    longest = (limits or Limits()).query_chars
+    longest = (limits or _LIMITS).query_chars
     return query, f"longer than {longest:,} characters" if len(query) > longest else ""
 
 
