@@ -29,6 +29,7 @@ class LeaseOutput(serializers.Serializer):
     token = serializers.UUIDField()
     lane = serializers.IntegerField(help_text="0: on screen, 1: fetched ahead.")
     item = serializers.IntegerField()
+    has_code = serializers.BooleanField(help_text="False: only the intent of the query is asked for; send no answer.")
     key = serializers.UUIDField(required=False, help_text="Send it with the vote on this pair.")
     html = serializers.CharField(required=False)
 
@@ -52,6 +53,7 @@ def turn(project: Project, person: User, held: list[Slot], have: list[Any]) -> d
 
 def _lease(slot: Slot, *, is_known: bool) -> dict[str, Any]:
     lease: dict[str, Any] = {"token": str(slot.token), "lane": slot.lane, "item": slot.item_id}
+    lease["has_code"] = slot.pair_id is not None
     if not is_known:
         pair = shown_pair(slot)
         lease |= {"key": str(pair.key), "html": render_to_string("annotation/_pair.html", {"pair": pair})}

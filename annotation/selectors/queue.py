@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.models import SHOWABLE, Batch, Comment, Item, Purpose, Skip, Slot, SlotState, Vote
+from annotation.models import SHOWABLE, Batch, Comment, IntentSample, Item, Purpose, Skip, Slot, SlotState, Vote
 from annotation.selectors.gold import gold_to_come
 from core.models import Project, User
 from core.rendering import highlighted
@@ -195,7 +195,10 @@ def comments_for(item: Item, person: User, *, is_curator: bool) -> QuerySet[Comm
 
 # --- the curator's view -------------------------------------------------------------------------------
 def batches_of(project: Project) -> QuerySet[Batch]:
-    """Batches, newest first, with n_items, n_finished, n_aside, n_votes and n_wanted; gold counts in none of them."""
+    """Batches, newest first, with n_items, n_finished, n_aside, n_votes and n_wanted; gold counts in none of them.
+
+    `is_intent_only` marks those whose items are queries judged alone.
+    """
     wanted = ~Q(items__purpose=Purpose.GOLD)
     return (
         Batch.objects.filter(project=project)
@@ -205,6 +208,7 @@ def batches_of(project: Project) -> QuerySet[Batch]:
             n_aside=Count("items", filter=wanted & Q(items__is_set_aside=True)),
             n_votes=Sum("items__done", filter=wanted, default=0),
             n_wanted=Sum("items__target", filter=wanted, default=0),
+            is_intent_only=Exists(IntentSample.objects.filter(batch=OuterRef("pk"))),
         )
         .order_by("-id")
     )
