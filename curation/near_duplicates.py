@@ -1,10 +1,10 @@
 """Almost the same code: MinHash proposes, exact Jaccard decides, and every dropped code names the one that is kept.
 
-A code is the set of its runs of SHINGLE_TOKENS tokens, documentation and comments left out. MinHash with banding (Broder
-1997; Leskovec, Rajaraman, Ullman, ch. 3) finds pairs that may be alike; the plain Jaccard similarity of their sets then
-decides. Grouping goes through the codes in the order given: a code joins the most similar kept code at or above the
-threshold, else it is kept itself. So nobody is dropped for being like somebody who was dropped too, and the result
-depends on the codes and their order alone. Pure; numpy is imported on first use.
+A code is the set of its runs of SHINGLE_TOKENS tokens, documentation and comments left out. MinHash with banding
+(Broder 1997; Leskovec, Rajaraman, Ullman, ch. 3) finds pairs that may be alike; the plain Jaccard similarity of their
+sets then decides. Grouping goes through the codes in the order given: a code joins the most similar kept code at or
+above the threshold, else it is kept itself. So nobody is dropped for being like somebody who was dropped too, and the
+result depends on the codes and their order alone. Pure; numpy is imported on first use.
 """
 
 import itertools

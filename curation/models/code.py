@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 from django.db import models
 
+from curation.code_filters import KEPT
+
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _GITHUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*\Z", re.ASCII)
 
@@ -36,6 +38,11 @@ class CodeSource(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def n_kept(self) -> int:
+        """Functions of the source that passed every filter."""
+        return int(self.counts.get(KEPT, 0))
 
 
 class Code(models.Model):

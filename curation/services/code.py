@@ -77,7 +77,7 @@ def ingest_code(
         run_in_chunks(
             reader.rows(pool),
             lambda rows: _store(code_source, opened, rows, reader),
-            on_chunk=lambda _: reader.report(),
+            on_chunk=reader.on_chunk,
         )
     _finish(code_source, reader)
     settled = settle_code(project=code_source.project, run=run)
@@ -151,6 +151,7 @@ class _Reader:
         if not state:
             self.is_first = not self.source.occurrences.exists()
             return 0
+        self.new_state = state
         with write_transaction():
             self.source.occurrences.filter(pk__gt=state["last"]).delete()
         self.n_units = self.n_read = state["units"]

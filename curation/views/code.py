@@ -45,6 +45,7 @@ READERS = (Role.ADJUDICATOR, Role.READER)
 STATES = {"": "All", "paired": "Paired", "unpaired": "Unpaired", "quarantined": "Quarantined"}
 LENGTH_BIN, LONGEST_SHOWN = 5, 125  # lines
 SHOWN_PLACES = 50
+SHOWN_REASONS = 3
 SHOWN_ALIKE = 20
 
 
@@ -162,18 +163,16 @@ def sources(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "project": project,
         "section": "code",
-        "sources": [(source, _counts(source), KINDS.get(source.kind, source.kind)) for source in _listed(project)],
+        "sources": [
+            (source, source.counts, _most_left_out(source), KINDS.get(source.kind, source.kind))
+            for source in code_sources(project)[:100]
+        ],
         "totals": code_counts(project),
         "languages": _languages(project),
         "forms": bound,
         "curates": Role.CURATOR in roles_in(request.user, project),
-        "kept": KEPT,
     }
     return render(request, "curation/code.html", context)
-
-
-def _listed(project: Project) -> list[CodeSource]:
-    return list(code_sources(project)[:100])
 
 
 def _languages(project: Project, source: CodeSource | None = None) -> list[dict[str, Any]]:
@@ -213,16 +212,11 @@ def _source_of(request: HttpRequest, project: Project, form: forms.Form) -> tupl
     return start_ingest_code(project=project, spec="stdlib", kind="stdlib", user=user)
 
 
-def _counts(source: CodeSource) -> list[dict[str, Any]]:
-    """Reasons of a source with their numbers, what they mean, and the address of the rows behind them."""
+def _most_left_out(source: CodeSource) -> list[dict[str, Any]]:
+    """The reasons that took most functions of a source, with the address of the rows behind each."""
+    reasons = [(reason, n) for reason, n in source.counts.items() if reason != KEPT][:SHOWN_REASONS]
     return [
-        {
-            "reason": reason,
-            "n": n,
-            "help": REASONS.get(reason, ""),
-            "query": urlencode({"source": source.pk, "reason": reason}),
-        }
-        for reason, n in source.counts.items()
+        {"reason": reason, "n": n, "query": urlencode({"source": source.pk, "reason": reason})} for reason, n in reasons
     ]
 
 
@@ -245,8 +239,7 @@ def source(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "addresses": {"all": address, "kept": f"{address}&reason={KEPT}"},
         "steps": steps,
         "bars": _bars(found, steps, address),
-        "kept": KEPT,
-        "n_kept": found.counts.get(KEPT, 0),
+        "n_kept": found.n_kept,
         "edges": edges,
         "lengths": counts,
         "licences": [

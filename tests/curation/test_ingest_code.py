@@ -7,6 +7,7 @@ import pytest
 from core.errors import ConflictError
 from core.jobs import JobCancelledError, JobFailedError, RunningJob, claim, run_inline
 from core.models import Job, JobState
+from curation.code_reading import read_unit
 from curation.code_sources import CodeSourceError
 from curation.models import Code, CodeOccurrence, CodeSource
 from curation.selectors import code_base, code_counts, proposable_codes
@@ -107,6 +108,72 @@ def test_a_killed_run_counts_nothing_twice(project, folder, monkeypatch):
     source.refresh_from_db()
     assert source.counts == {"duplicate": 2, "kept": 2, "does not parse": 1, "undocumented": 1}
     assert source.n_new == 4
+
+
+def facts(project):
+    """Everything that a reading leaves behind, without ids."""
+    places = CodeOccurrence.objects.filter(source__project=project).order_by("path", "start_line", "code__content_hash")
+    codes = Code.objects.filter(project=project).order_by("content_hash")
+    sources = CodeSource.objects.filter(project=project)
+    return (
+        list(places.values_list("code__content_hash", "path", "start_line", "filter_reason", "licence", "commit")),
+        list(codes.values_list("content_hash", "is_paired", "filter_reason", "n_comments", "near_duplicate_of__name")),
+        list(sources.values_list("counts", "n_functions", "n_new", "problems", "n_problems", "lengths", "state")),
+    )
+
+
+N_FILES = 14
+
+
+@pytest.fixture
+def many_files(tmp_path):
+    """Files with several functions each, duplicates across files, a broken one and an empty one."""
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(12):
+        own = GOOD.replace("read_rows", f"read_{number}").replace("file", f"file_{number}")
+        (root / f"m{number:02}.py").write_text(f"{GOOD}\n\n{own}\n\n\ndef bare_{number}(x):\n    y = x\n    return y\n")
+    (root / "m05_broken.py").write_text("def f(:\n")
+    (root / "m06_empty.py").write_text("")
+    return root
+
+
+@pytest.mark.parametrize("stops", [[1], [2, 1], [4, 0, 2], [7]])
+def test_a_run_that_was_cut_off_goes_on_and_ends_as_one_that_was_not(project, many_files, monkeypatch, stops):
+    other = ProjectFactory()
+    ingest(other, many_files)
+    source, job = start_ingest_code(project=project, spec=str(many_files))
+    run = claim(job.pk)
+    monkeypatch.setattr("core.db._FIRST_CHUNK_ROWS", 2)
+    monkeypatch.setattr("core.db._next_size", lambda *_: 2)
+    for stop_after in stops:
+        left = iter(range(100))
+
+        def stop(reader, _, left=left, stop_after=stop_after):
+            reader.source.state = reader.new_state
+            if next(left) == stop_after:
+                raise JobCancelledError(job_id=job.pk)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("curation.services.code._Reader.on_chunk", stop)
+            with pytest.raises(JobCancelledError):
+                ingest_code(run=run, code_source=CodeSource.objects.get(pk=source.pk), spec=str(many_files))
+    again = CodeSource.objects.get(pk=source.pk)
+    stored_before = again.state["units"]
+    read = []
+    monkeypatch.setattr("curation.code_workers.read_unit", lambda unit: read.append(unit.path) or read_unit(unit))
+    ingest_code(run=run, code_source=again, spec=str(many_files))
+    assert len(read) == N_FILES - stored_before
+    assert facts(project) == facts(other)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_helpers_leave_behind_what_one_process_does(project, many_files, settings, processes):
+    other = ProjectFactory()
+    ingest(other, many_files)
+    settings.CODE_PROCESSES = processes
+    ingest(project, many_files)
+    assert facts(project) == facts(other)
 
 
 def test_a_function_that_passes_somewhere_is_paired_whatever_came_first(project, tmp_path):
