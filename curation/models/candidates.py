@@ -103,6 +103,8 @@ class BestMatch(models.Model):
         indexes = [
             models.Index(fields=["run", "outcome", "-score", "-id"], name="best_match_browse"),
             models.Index(fields=["run", "slot", "outcome", "-score", "-id"], name="best_match_by_slot"),
+            models.Index(fields=["run", "slot", "-score", "-id"], name="best_match_by_query"),
+            models.Index(fields=["run", "rank", "-score", "-id"], name="best_match_by_rank"),
         ]
 
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 
 from core.models import Project
 from curation.models import BestMatch, Candidate, CandidateRun, Code, Pair, Query
 from curation.selectors.queries import proposable_queries
+
+MANY = 20_000  # pairs of a run beyond which nothing lists them all
 
 
 def pairs_to_open(project: Project, run: CandidateRun | None = None) -> QuerySet[Pair]:
@@ -113,15 +115,40 @@ def codes_by_use(run: CandidateRun, uses: int | None = None) -> QuerySet[Code]:
 
 
 def sample_candidates(run: CandidateRun, size: int = 20) -> list[Candidate]:
-    """A spread of a run's candidates from the highest to the lowest score: evenly spaced ranks, so always the same."""
-    ranked = list(run.candidates.order_by("-score", "id").values_list("pk", flat=True))
-    step = max(1, len(ranked) / size)
-    chosen = [ranked[int(place * step)] for place in range(min(size, len(ranked)))]
+    """A spread of a run's candidates from the highest to the lowest score, always the same.
+
+    Evenly spaced ranks; in a run of more than MANY pairs, where counting ranks takes long, evenly spaced scores.
+    """
+    if run.n_kept > MANY:
+        chosen = _spread_over_scores(run, size)
+    else:
+        ranked = list(run.candidates.order_by("-score", "id").values_list("pk", flat=True))
+        step = max(1, len(ranked) / size)
+        chosen = [ranked[int(place * step)] for place in range(min(size, len(ranked)))]
     return list(
         Candidate.objects.filter(pk__in=chosen, pair__query__quarantine_reason="", pair__code__quarantine_reason="")
         .select_related("pair__query", "pair__code")
         .order_by("-score", "id")
     )
+
+
+def _spread_over_scores(run: CandidateRun, size: int) -> list[int]:
+    """Ids of the candidates next below evenly spaced scores; each is one look into an index."""
+    ranked = run.candidates.exclude(score=None).order_by("-score", "id")
+    ends = ranked.aggregate(low=Min("score"), high=Max("score"))
+    if ends["low"] is None:
+        return list(run.candidates.order_by("id").values_list("pk", flat=True)[:size])
+    step = (ends["high"] - ends["low"]) / (size - 1)
+    targets = [ends["high"] - place * step for place in range(size)]
+    found = [ranked.filter(score__lte=target).values_list("pk", flat=True).first() for target in targets]
+    return [pk for pk in dict.fromkeys(found) if pk is not None]
+
+
+def n_to_open(run: CandidateRun) -> int:
+    """How many of a run's pairs have no live item yet; see `pairs_to_open`."""
+    live = Pair.objects.filter(pk=OuterRef("pair"), items__purpose="live")
+    shown = run.candidates.filter(pair__query__quarantine_reason="", pair__code__quarantine_reason="")
+    return shown.exclude(Exists(live)).count()
 
 
 def candidate_runs(project: Project) -> QuerySet[CandidateRun]:

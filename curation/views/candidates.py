@@ -27,8 +27,8 @@ from curation.selectors.candidates import (
     candidate_runs,
     codes_by_use,
     codes_used,
+    n_to_open,
     not_searched,
-    pairs_to_open,
     queries_per_code,
     sample_candidates,
 )
@@ -162,7 +162,7 @@ def run_detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if run.is_complete:
         context |= _figures(project, run) | {
             "sample": sample_candidates(run),
-            "n_to_open": pairs_to_open(project, run).count(),
+            "n_to_open": n_to_open(run),
             "open_batch": f"{batches}?run={run.pk}" if batches else "",
         }
     return render(request, "curation/candidate_run.html", context)

@@ -11,6 +11,7 @@ from core.jobs import JobFailedError, claim, run_inline
 from core.models import Job
 from curation.models import BestMatch, Candidate, CandidateRun, Outcome, Pair, Verdict
 from curation.selectors import current_rule_set, pairs_to_open
+from curation.selectors.candidates import n_to_open, sample_candidates
 from curation.services.candidates import (
     NothingToProposeError,
     histogram_of,
@@ -221,3 +222,17 @@ def test_pairs_to_open_come_best_first_and_leave_out_what_is_private_or_imported
 def test_refusals_carry_a_code():
     assert issubclass(NothingToProposeError, QuarryError)
     assert NothingToProposeError.code == "nothing_to_propose"
+
+
+def test_the_sample_of_a_large_run_spans_its_scores(project, monkeypatch):
+    fill(project)
+    run = propose(project, threshold=-1, cap=100)
+    scores = list(run.candidates.order_by("-score").values_list("score", flat=True))
+    by_rank = sample_candidates(run, 5)
+    monkeypatch.setattr("curation.selectors.candidates.MANY", 3)
+    by_score = sample_candidates(run, 5)
+    for found in (by_rank, by_score):
+        assert found[0].score == scores[0]
+        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert by_score[-1].score == scores[-1]
+    assert n_to_open(run) == pairs_to_open(project, run).count() == 30
