@@ -125,7 +125,7 @@ class RuleProfile:
             masks = [mask & ~off for mask in masks]
         self._mark_language(keys, masks, keyword)
         forms = [*(rule.form for rule in self.rules), missing_language_form(keyword)]
-        hits = {mask: tuple([form for bit, form in enumerate(forms) if mask >> bit & 1]) for mask in set(masks)}
+        hits = {mask: _forms_of(mask, forms) for mask in set(masks)}
         return [hits[mask] for mask in masks]
 
     def _mark_words(self, text: str, keys: list[str], masks: list[int]) -> None:
@@ -191,6 +191,16 @@ class RuleProfile:
     @cached_property
     def _symbols(self) -> tuple[tuple[int, str], ...]:
         return tuple((index, rule.form) for index, rule in enumerate(self.rules) if rule.kind is RuleKind.SYMBOL)
+
+
+def _forms_of(mask: int, forms: list[str]) -> tuple[str, ...]:
+    """The forms whose bits are set, in their order."""
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(forms[lowest.bit_length() - 1])
+        mask ^= lowest
+    return tuple(found)
 
 
 def _any_in(needed: tuple[str, ...], key: str) -> bool:

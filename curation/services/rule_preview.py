@@ -24,8 +24,8 @@ MAX_SEARCHED = 150_000  # queries that the database looks through for letters
 MAX_JUDGED = 8_000
 PROBE = 0.05  # of what is searched, to foresee how many queries may change
 MAX_SEARCHED_RULES = 12  # more letters to look for cost the database more than judging a sample
-BUDGET_S = 1.0  # no rule may keep a page waiting longer; what was judged by then is reported as a sample
-_BLOCK = 500
+BUDGET_S = 1.0  # of judging: no rule may keep a page waiting; what was judged by then is reported as a sample
+_FIRST_BLOCK, _MOST_BLOCK = 25, 1000  # queries judged between two looks at the clock
 EXAMPLES = 8
 _DOTTED_I = "\u0130"  # the only letter beyond ASCII whose small form holds an ASCII letter
 
@@ -134,13 +134,14 @@ def _preview(project: Project, before: RuleProfile, after: After, rules: Sequenc
     rows, share = _rows_that_may_change(project, rules, total, seed)
     random.Random(seed).shuffle(rows)
     sides = Sides({rule.form for rule in rules or ()})
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
+    size, judging_since = _FIRST_BLOCK, time.perf_counter()
+    while block := rows[sides.looked_at : sides.looked_at + size]:
         texts = [text for _, text in block]
         old = before.judge_all(texts, language=project.language)
         sides.add(block, old, after(texts, old))
-        if time.perf_counter() - started > BUDGET_S:
+        if time.perf_counter() - judging_since > BUDGET_S:
             break
+        size = min(2 * size, _MOST_BLOCK)
     if sides.looked_at < len(rows):
         share *= sides.looked_at / len(rows)
     return Preview(

@@ -6,7 +6,16 @@ import time
 import pytest
 
 from core.text import query_hash
-from curation.intent import Rule, RuleKind, RuleProfile, RuleSetError, check_rule, read_rule_set, shipped_rule_set_text
+from curation.intent import (
+    MAX_RULES,
+    Rule,
+    RuleKind,
+    RuleProfile,
+    RuleSetError,
+    check_rule,
+    read_rule_set,
+    shipped_rule_set_text,
+)
 from curation.models import Query
 from curation.rule_text import RuleEdit, edited
 from curation.services import rule_preview
@@ -171,6 +180,18 @@ def test_the_nastiest_forms_cost_little_per_query(form, kind):
     assert time.process_time() - started < 20  # a hang, not a speed: it takes a tenth of a second
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", [RuleKind.GAP, RuleKind.SUBSTRING, RuleKind.STEM, RuleKind.SYMBOL])
+def test_as_many_rules_as_there_may_be_on_the_longest_queries_end_in_time(project, kind):
+    """The largest rule set on queries made for it: the preview stops by its budget, whatever the kind."""
+    forms = [f"a{'' if kind is RuleKind.SUBSTRING else ' ... ('}{number}" for number in range(MAX_RULES - 1)]
+    profile = RuleProfile("own", tuple(Rule("A", form, kind) for form in forms))
+    texts = [f"a{number} " + "(a" * 490 for number in range(60)]
+    Query.objects.bulk_create(Query(project=project, text=text, content_hash=query_hash(text)) for text in texts)
+    found = preview_edit(project=project, profile=profile, edit=RuleEdit("", Rule("A", "a", RuleKind.STEM)))
+    assert found.looked_at >= rule_preview._FIRST_BLOCK
+
+
 @pytest.mark.parametrize(
     ("form", "kind"),
     [("...", RuleKind.GAP), ("a ...", RuleKind.GAP), ("a ... b ... c", RuleKind.GAP), (" ", RuleKind.SYMBOL)],
@@ -184,8 +205,7 @@ def test_forms_that_mean_nothing_are_refused(form, kind):
 
 def test_a_preview_that_takes_too_long_stops_and_says_so(project, texts, strict, monkeypatch):
     monkeypatch.setattr(rule_preview, "BUDGET_S", 0.0)
-    monkeypatch.setattr(rule_preview, "_BLOCK", 20)
     found = preview_edit(project=project, profile=strict, edit=EDITS[0])
-    assert found.looked_at == 20
+    assert found.looked_at == rule_preview._FIRST_BLOCK
     assert not found.is_exact
     assert found.removed.margin > 0

@@ -207,9 +207,9 @@ def test_an_import_writes_out_what_it_includes(project):
 
 
 def test_the_text_of_a_draft_keeps_its_comments_and_its_name(project, draft):
-    text = '# why\nname = "elsewhere"\n[[rule]]\ncategory = "A"\nform = "vs"\nkind = "exact"\n'
+    text = '# why, and what to include\nname = "elsewhere"\n[[rule]]\ncategory = "A"\nform = "vs"\nkind = "exact"\n'
     kept = edit_rule_set_text(draft=draft, text=text)
-    assert kept.text.startswith("# why\n")
+    assert kept.text.startswith("# why, and what to include\n")
     assert read_rule_set(kept.text).name == kept.name == "own"
     with pytest.raises(RuleSetError, match="regex"):
         edit_rule_set_text(draft=draft, text=text.replace("exact", "regex"))
