@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -118,6 +119,7 @@ def job_kind(name: str, *, queue: str = "default") -> Callable[[JobFunction], Jo
     return register
 
 
+@cache
 def load_tasks() -> None:
     """Imports the `tasks` module of every installed app, where kinds of jobs and regular duties are registered."""
     for app in apps.get_app_configs():

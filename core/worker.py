@@ -22,7 +22,7 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from core import jobs
-from core.duties import all_duties
+from core.duties import Duty, all_duties
 from core.health import ensure_home_marker, read_home_marker
 from core.models import Job, JobState, WorkerBeat
 
@@ -171,7 +171,15 @@ class Housekeeper(threading.Thread):
             self.delivery.deliver()
         for duty in all_duties():
             if self._is_due(duty.name, duty.every_s):
-                duty.function()
+                self._do(duty)
+
+    def _do(self, duty: Duty) -> None:
+        try:
+            duty.function()
+        except (DatabaseTrouble, OSError):
+            raise  # the next round sees to the connection
+        except Exception:  # a mistake in a duty must not end the heartbeat
+            logger.exception("housekeeping: %s", duty.name)
 
     def beat(self) -> None:
         """Says that this worker is alive, on which queues, and which data folder it sees."""

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from core import worker
+from core.duties import Duty
 from core.models import Job, JobState, WorkerBeat
 from core.worker import Housekeeper, LocalDelivery
 
@@ -101,3 +102,19 @@ def test_each_duty_is_done_when_it_is_due(sent):
     WorkerBeat.objects.all().delete()
     keeper.keep_house()
     assert not WorkerBeat.objects.exists()
+
+
+def test_duties_of_the_apps_are_done_when_due_and_a_broken_one_hurts_nobody(monkeypatch, caplog):
+    done = []
+
+    def broken():
+        done.append("broken")
+        raise KeyError("a mistake")
+
+    duties = [Duty("broken", 600, broken), Duty("good", 600, lambda: done.append("good"))]
+    monkeypatch.setattr(worker, "all_duties", lambda: duties)
+    keeper = Housekeeper(queues=["default"], delivery=LocalDelivery(["default"], threads=1))
+    keeper.keep_house()
+    keeper.keep_house()
+    assert done == ["broken", "good"]
+    assert "a mistake" in caplog.text
