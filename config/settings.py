@@ -9,6 +9,7 @@ QUARRY_HOME           data folder; default: var/ beside manage.py
 QUARRY_ENCODER        default encoder name or folder; default: minilm
 QUARRY_IMPORT_FOLDERS comma-separated folders whose logs and code pages and the API may read; commands may read any
 QUARRY_CODE_PROCESSES helper processes that parse code; default: as many as there are cores; 0: in the job itself
+QUARRY_SHARDS         local: long work runs in helper processes; celery: shards of it in all workers (with REDIS_URL)
 QUARRY_HTTPS          1 when served over https: secure cookies, HSTS
 DEBUG                 1 for development only
 """

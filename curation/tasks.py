@@ -105,3 +105,11 @@ def forget_uploads_duty() -> int:
     from curation.services.log_uploads import forget_uploads
 
     return forget_uploads()
+
+
+@duty("forget shards of logs", every_s=3600)
+def forget_shards_duty() -> int:
+    """Removes what broken-off imports left, when nobody took them up again within a day."""
+    from curation.services.logs import forget_shards
+
+    return forget_shards()

@@ -13,15 +13,17 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from core.db import write_transaction
 from core.errors import BadInputError, ConflictError, QuarryError
 from core.jobs import JobFencedError, JobInterruptedError, RunningJob, create_job, take_back_stale_jobs
-from core.models import Job, JobState, Project, User
+from core.models import Job, JobState, Project, ShardStage, User
 from core.shards import DoneShard, Executor, InlineExecutor, ShardWork, Stage
 from curation.log_phases import READING, SORTING, WRITING, Phases
 from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, chunk_bytes, parts_of, sorted_queries
@@ -39,6 +41,7 @@ COPY_BYTES = 2**20
 MAX_STORED_BYTES = 16 * 2**30
 SHARD_BYTES = CHUNK_BYTES
 SAVE_PHASES_S = 1.0
+KEEP_SHARDS = timedelta(days=1)
 SMALL_BYTES = 2 * 2**20  # below, helper processes would cost more than they bring
 
 
@@ -368,6 +371,20 @@ class _Ingest:
         if save or time.monotonic() - self._saved > SAVE_PHASES_S:
             self._saved = time.monotonic()
             LogImport.objects.filter(pk=self.log_import.pk).update(phases=self.phases.rows)
+
+
+def forget_shards() -> int:
+    """Removes the shards of imports that broke off and were not taken up again within a day; returns how many."""
+    prefix, forgotten = f"{INGEST_LOG}:", 0
+    names = ShardStage.objects.filter(work__startswith=prefix).values_list("work", flat=True).distinct()
+    for name in list(names):
+        log_import = LogImport.objects.select_related("job").filter(pk=int(name.removeprefix(prefix))).first()
+        job = log_import.job if log_import else None
+        if job and (not job.is_over or (job.finished_at and timezone.now() - job.finished_at < KEEP_SHARDS)):
+            continue
+        ShardWork(name, f"tmp/ingest-{name.removeprefix(prefix)}", InlineExecutor()).forget()
+        forgotten += 1
+    return forgotten
 
 
 # --- taking an import back ----------------------------------------------------------------------------------------

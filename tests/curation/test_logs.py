@@ -3,12 +3,14 @@
 import gzip
 import io
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 
 from core.errors import BadInputError, ConflictError
-from core.jobs import JobFencedError, RunningJob, cancel_job, claim, run_claimed, run_inline
+from core.jobs import JobFencedError, RunningJob, cancel_job, claim, retry_job, run_claimed, run_inline
 from core.models import Job, JobState
 from curation import log_shards
 from curation.log_shards import user_hash
@@ -336,6 +338,27 @@ def test_quarantined_and_rejected_queries_are_never_proposed(project):
 def test_a_missing_file_is_a_refusal(tmp_path):
     with pytest.raises(BadInputError, match="No such file"):
         store_log_file(tmp_path / "none.txt")
+
+
+def test_shards_of_an_import_that_crashed_go_after_a_day(project, small_chunks, monkeypatch, settings, tmp_path):
+    settings.QUARRY_HOME = tmp_path
+    start = begin(project, make_log())
+
+    def crash(*args):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_writing.LogWriter, "_write", crash)
+        run_claimed(claim(start.job.pk))
+    folder = tmp_path / f"tmp/ingest-{start.log_import.pk}"
+    assert any(folder.iterdir())
+    assert logs.forget_shards() == 0
+    Job.objects.update(finished_at=timezone.now() - timedelta(hours=25))
+    assert logs.forget_shards() == 1
+    assert not folder.exists()
+    retry_job(job=Job.objects.get())
+    run_inline(Job.objects.get())
+    assert project.log_imports.get().n_read == 60
 
 
 # --- taking an import back ------------------------------------------------------------------------------------------
