@@ -199,6 +199,7 @@ def sample_wizard(request: HttpRequest, slug: str) -> HttpResponse:
         "rule_set": current_rule_set(project),
         "has_queries": project.queries.exists(),
         "chart": _plan_chart(plan),
+        "chosen": [(name, value) for name in form.fields if (value := form.data.get(name)) not in (None, "", False)],
     }
     return render(request, "annotation/intent_wizard.html", context, status=400 if form.errors else 200)
 

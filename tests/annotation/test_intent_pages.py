@@ -10,6 +10,7 @@ from django.urls import reverse
 from annotation.models import IntentClassifier, IntentSample, Item
 from annotation.selectors.intent import categories_of, judged_queries, sample_report
 from annotation.services.intent_classifier import start_score_intent, start_train_intent_classifier
+from annotation.services.intent_samples import start_sample_intent
 from core.jobs import run_inline
 from core.models import Job
 from curation.models import RuleSet
@@ -100,13 +101,24 @@ def test_the_wizard_shows_what_it_would_open_and_opens_it(project, curator_clien
     given = {"n": 5, "minimum": 1, "bands": "", "overlap": 3, "max_extra": 2, "seconds": 6, "seed": 1, "rejected": 40}
     shown = curator_client.get(page("intent-wizard"), given)
     assert shown.context["plan"].as_data()["votes"] == 15
-    assert "Open 5 queries" in shown.content.decode()
+    html = shown.content.decode()
+    assert "Open 5 queries" in html
+    assert '<input type="hidden" name="rejected" value="40">' in html
     assert not IntentSample.objects.exists()
     assert curator_client.post(page("intent-wizard"), {**given, "name": "Round one"}).status_code == 302
     sample = IntentSample.objects.get()
     run_inline(sample.job)
     assert sample.batch.name == "Round one"
     assert Item.objects.filter(batch=sample.batch).count() == 5
+
+
+def test_a_sample_that_is_not_drawn_yet_has_a_page(project, curator_client):
+    log(project, ACCEPTED_GOOD)
+    sample, _ = start_sample_intent(project=project)
+    for name in ("intent-sample", "intent-queries", "intent-keywords"):
+        assert curator_client.get(page(name, sample.pk)).status_code == 200
+    assert "No query has a majority yet" in curator_client.get(page("intent-sample", sample.pk)).content.decode()
+    assert curator_client.get(page("intent")).status_code == 200
 
 
 def test_the_wizard_starts_with_a_plan_and_refuses_in_the_form(project, curator_client):
