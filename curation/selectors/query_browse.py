@@ -6,7 +6,8 @@ order, a bounded stretch for each page, and a page that was not filled says how 
 So no request reads more than a bounded number of rows, and nothing is passed over in silence.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ MAX_SORTED = 10_000  # matches fetched and sorted; also the largest number that 
 SHORT_WALK, LONG_WALK = 10_000, 50_000  # rows of the list looked through for one page
 _LOOKED_UP = {"verdict", "rule", "category", "log"}
 _IDS_AT_ONCE = 1000
+MAX_HITS = 3 * MAX_SORTED  # of a rule in all projects and rule sets; of more, the list is walked
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,7 @@ def _few_keys(project: Project, rule_set: RuleSet, wanted: QueryFilter, field: s
     """Sort keys of all that the filter finds, when one part of it finds few; None when no part does."""
     if not is_large(project):
         return list(filtered_queries(project, rule_set, wanted).order_by().values_list(*_names(field)))
-    for part, rows, path in _indexed_parts(project, rule_set, wanted):
-        keys = list(rows.order_by().values_list(*(f"{path}{name}" for name in _names(field)))[: MAX_SORTED + 1])
+    for part, keys in _indexed_parts(project, rule_set, wanted, _names(field)):
         if len(keys) <= MAX_SORTED:
             return keys if part == wanted else _that_fit(keys, project, rule_set, wanted)
     return None
@@ -107,10 +108,9 @@ def _names(field: str) -> list[str]:
 def _that_fit(keys: list[Key], project: Project, rule_set: RuleSet, wanted: QueryFilter) -> list[Key]:
     """Those of the keys whose queries the rest of the filter finds, too."""
     rows = filtered_queries(project, rule_set, wanted, walked=True)
-    ids = [key[-1] for key in keys]
     found: set[int] = set()
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        found.update(rows.filter(pk__in=ids[start : start + _IDS_AT_ONCE]).order_by().values_list("pk", flat=True))
+    for ids in _in_chunks(key[-1] for key in keys):
+        found.update(rows.filter(pk__in=ids).order_by().values_list("pk", flat=True))
     return [key for key in keys if key[-1] in found]
 
 
@@ -120,26 +120,59 @@ def is_large(project: Project) -> bool:
 
 
 def _indexed_parts(
-    project: Project, rule_set: RuleSet, wanted: QueryFilter
-) -> Iterator[tuple[QueryFilter, QuerySet[Any], str]]:
-    """Every part of the filter that an index of its own answers: the part, its rows, and the way from them to a query.
-
-    Verdicts and hits are asked for only where the kept counts say that they are few.
+    project: Project, rule_set: RuleSet, wanted: QueryFilter, names: list[str]
+) -> Iterator[tuple[QueryFilter, list[Key]]]:
+    """Every part of the filter that an index of its own answers, with the sort keys of what it finds: all of them, or
+    one more than are sorted. Verdicts and hits are asked for only where the kept counts say that they are few.
     """
     for part in _query_parts(wanted):
-        yield part, filtered_queries(project, rule_set, part), ""
+        yield part, _keys(filtered_queries(project, rule_set, part), names)
     if wanted.log is not None:
         seen = QueryCount.objects.filter(log_import_id=wanted.log, query__project=project)
-        yield QueryFilter(log=wanted.log), seen, "query__"
+        yield QueryFilter(log=wanted.log), _keys(seen, [f"query__{name}" for name in names])
     judged = wanted.verdict in {"accepted", "rejected"}
     if judged and getattr(current_counts(project, rule_set), wanted.verdict) <= MAX_SORTED:
         found = Verdict.objects.filter(rule_set=rule_set, has_intent=wanted.verdict == "accepted")
         found = found.filter(query__project=project, query__quarantine_reason="")
-        yield QueryFilter(verdict=wanted.verdict), found, "query__"
+        yield QueryFilter(verdict=wanted.verdict), _keys(found, [f"query__{name}" for name in names])
     if (wanted.rule or wanted.category) and _hits(current_counts(project, rule_set), wanted) <= MAX_SORTED:
-        hits = RuleHit.objects.filter(rule__in=wanted_forms(project, rule_set, wanted), verdict__rule_set=rule_set)
-        hits = hits.filter(verdict__query__project=project, verdict__query__quarantine_reason="").distinct()
-        yield QueryFilter(rule=wanted.rule, category="" if wanted.rule else wanted.category), hits, "verdict__query__"
+        part = QueryFilter(rule=wanted.rule, category="" if wanted.rule else wanted.category)
+        keys = _hit_keys(project, rule_set, wanted_forms(project, rule_set, wanted), names)
+        if keys is not None:
+            yield part, keys
+
+
+def _keys(rows: QuerySet[Any], names: list[str]) -> list[Key]:
+    return list(rows.order_by().values_list(*names)[: MAX_SORTED + 1])
+
+
+def _hit_keys(project: Project, rule_set: RuleSet, forms: list[str], names: list[str]) -> list[Key] | None:
+    """Keys of the queries that hits of these rules lead to; None when other projects have too many of them.
+
+    Step by step, because a planner that joins hits, verdicts and queries at once may begin at the million queries.
+    """
+    hits = RuleHit.objects.filter(rule__in=forms).order_by().values_list("verdict_id", flat=True)
+    found = list(hits[: MAX_HITS + 1])
+    if len(found) > MAX_HITS:
+        return None
+    queries = {
+        query
+        for ids in _in_chunks(found)
+        for query, owner in Verdict.objects.filter(pk__in=ids).values_list("query_id", "rule_set_id")
+        if owner == rule_set.pk
+    }
+    return [
+        key[:-2]
+        for ids in _in_chunks(sorted(queries))
+        for key in Query.objects.filter(pk__in=ids).values_list(*names, "project_id", "quarantine_reason")
+        if key[-2:] == (project.pk, "")
+    ]
+
+
+def _in_chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+    left = iter(ids)
+    while chunk := list(itertools.islice(left, _IDS_AT_ONCE)):
+        yield chunk
 
 
 def _query_parts(wanted: QueryFilter) -> Iterator[QueryFilter]:
