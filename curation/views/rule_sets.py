@@ -385,6 +385,6 @@ def rule_alone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The queries that one rule of a rule set rejects alone."""
     project = project_for(request.user, slug, *READERS)
     rule_set, rule = _rule_set(project, pk), request.GET.get("rule", "")
-    page = keyset_page(hits_alone(project, rule_set, rule), request, order="-id")
+    page = keyset_page(hits_alone(project, rule_set, rule), request, order="-verdict_id")
     context = {**_context(request, project), "rule_set": rule_set, "rule": rule, "page": page}
     return render(request, "curation/rule_alone.html", context)
