@@ -219,7 +219,7 @@ def run_matches(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if outcome and outcome not in Outcome.values:
         raise BadInputError(problem=f"There is no outcome {outcome[:40]}. There are: {', '.join(Outcome.values)}.")
     low, high = _score(request, "low"), _score(request, "high")
-    by_query = request.GET.get("by") == "query"
+    by_query = request.GET.get("by") == "query" or not (outcome or request.GET.get("low") or request.GET.get("high"))
     rows = best_matches(run, outcome, by_query=by_query, low=low, high=high)
     context = {
         "project": project,
