@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from annotation.budget import estimate
 from annotation.models import Batch, BatchPlan, Purpose
 from annotation.planning import BANDS, MIXES, ORDERS
+from annotation.selectors.curves import run_curve
 from annotation.selectors.gold import gold_results
 from annotation.selectors.plans import measured_pace, runs_of_batch, runs_to_plan
 from annotation.services.batches import MAX_OVERLAP
@@ -160,10 +161,27 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
         except QuarryError as error:
             form.add_refusal(error)
     elif request.method == "GET":
+        _suggest(project, form, request.GET.get("run", ""))
         context |= _estimate_of(project, form.initial)
     context["has_runs"] = runs_to_plan(project).exists()
     context["candidates"] = section_address("curation:candidates", project)
     return render(request, "annotation/plan.html", context, status=422 if form.errors else 200)
+
+
+def _suggest(project: Project, form: PlanForm, wanted: str) -> None:
+    """Puts the run that the address names, and the threshold that judgements suggest for it, into the fresh form."""
+    run = runs_to_plan(project).filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
+    if run is not None:
+        form.initial["runs"] = [run.pk]
+    chosen = runs_to_plan(project).filter(pk__in=form.initial["runs"]).first()
+    found = run_curve(chosen).suggestion if chosen is not None and project.votes.exists() else None
+    if found is not None:
+        form.initial["near_score"] = round(found.threshold, 3)
+        form.fields[
+            "near_score"
+        ].help_text = (
+            f"{found.threshold:.3f} is suggested by {found.n_above:,} judged pairs above it. Empty: the run's own."
+        )
 
 
 def _estimate_of(project: Project, given: Mapping[str, Any]) -> dict[str, Any]:

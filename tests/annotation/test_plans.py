@@ -286,6 +286,18 @@ def test_a_refusal_stands_at_its_field(project, curator_client):
     assert "Add people" in str(shown.context["form"].errors["people"])
 
 
+def test_the_address_names_the_run_and_judgements_name_the_threshold(project, curator_client):
+    run = candidates(project, kept=40, below=0, over_cap=0)
+    for candidate in run.candidates.select_related("pair"):
+        judge(project, candidate.pair, "111" if candidate.score >= 0.75 else "000")
+    candidates(project, kept=2, below=0)
+    form = curator_client.get(address(), {"run": run.pk}).context["form"]
+    assert form.initial["runs"] == [run.pk]
+    assert 0.65 < form.initial["near_score"] < 0.75
+    assert "suggested by" in form.fields["near_score"].help_text
+    assert "near_score" not in curator_client.get(address(), {"run": "x"}).context["form"].initial
+
+
 def test_without_candidates_the_page_says_where_to_begin(project, curator_client):
     assert "Propose pairs first" in curator_client.get(address()).content.decode()
 
