@@ -8,8 +8,11 @@ from curation.reading.errors import EmptyLogError, LogFileError, LogTooBigError,
 from curation.reading.formats import explained_format, guess_delimiter
 from curation.reading.head import HEAD_BYTES, Sample, file_head, first_line, sample_objects, sample_rows
 from curation.reading.parquet import MAGIC, parquet_head
+from curation.reading.rows import is_storable
 from curation.reading.shapes import DELIMITERS, TABLES, Limits, LogFormat, LogShape
 from curation.reading.tables import dialect_of
+
+MAX_COLUMN_CHARS = 100
 
 
 @dataclass
@@ -37,6 +40,10 @@ def settle(look: Look, name: str) -> LogShape:
         _refuse_columns(shape, name)
         return replace(shape, known=ONE_A_LINE)
     shape = with_columns(shape, look.sample, name, look.reasons)
+    for column in shape.wanted:
+        if len(column) > MAX_COLUMN_CHARS:
+            problem = f"a column that is read must have a name of at most {MAX_COLUMN_CHARS} characters."
+            raise LogFileError(name=name, problem=problem)
     return replace(shape, known=known_shape(shape, look.sample))
 
 
@@ -74,8 +81,10 @@ def _parquet(path: Path, shape: LogShape, head: bytes, limits: Limits, name: str
     found = parquet_head(path, limits, name, member=shape.member)
     if not found.n_rows or not found.names:
         raise EmptyLogError(name=name)
-    shape = replace(shape, format=LogFormat.PARQUET, names=found.names)
-    return Look(shape, Sample(found.names, found.rows), [f"This is a Parquet file of {found.n_rows:,} rows."])
+    kept = [place for place, each in enumerate(found.names) if is_storable(each)]
+    sample = Sample(tuple(found.names[place] for place in kept), [[row[place] for place in kept] for row in found.rows])
+    shape = replace(shape, format=LogFormat.PARQUET, names=sample.names)
+    return Look(shape, sample, [f"This is a Parquet file of {found.n_rows:,} rows."])
 
 
 def _table(shape: LogShape, head: bytes, limits: Limits, name: str) -> Look:
@@ -107,6 +116,6 @@ def _json(shape: LogShape, head: bytes, name: str) -> Look:
         raise LogFileError(name=name, problem="this is no JSON array: it does not begin with [.")
     objects = sample_objects(head, shape.format)
     # Texts instead of objects have no columns; a bad first line is told by its row.
-    names = tuple(dict.fromkeys(str(key) for each in objects for key in each))
+    names = tuple(dict.fromkeys(key for each in objects for key in each if is_storable(key)))
     rows = [[each.get(key) for key in names] for each in objects]
     return Look(replace(shape, names=names), Sample(names, rows))

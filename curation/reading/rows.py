@@ -83,14 +83,19 @@ class LogColumns:
 
 def clean_query(raw: str, limits: Limits | None = None) -> tuple[str, str]:
     """The normalised query and '', or what was left of it and the reason why it cannot be used."""
-    is_plain = raw.isascii() and raw.isprintable()  # nearly all are, and this is the quickest way to know
-    if not is_plain and _CONTROL.search(raw):
+    if not is_storable(raw):
         return raw, "holds control characters"
     query = normalise_query(raw)
     if not query:
         return "", "empty query"
     longest = (limits or _LIMITS).query_chars
     return query, f"longer than {longest:,} characters" if len(query) > longest else ""
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text holds neither control characters nor halves of one, which no database or file format takes."""
+    # The first two are the quickest way to know, and settle nearly every text.
+    return (text.isascii() and text.isprintable()) or not _CONTROL.search(text)
 
 
 def log_columns(values: Values) -> LogColumns:
@@ -111,7 +116,7 @@ def log_columns(values: Values) -> LogColumns:
         queries=queries or [],
         counts=[1] * len(lines) if counts is None else _whole_counts(counts),
         users=None if users is None else _texts(users),
-        urls=None if urls is None else _texts(urls),
+        urls=None if urls is None else [url if is_storable(url) else "" for url in _texts(urls)],
         bad=sorted(bad, key=lambda row: row.line),
     )
 

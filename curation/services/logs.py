@@ -191,13 +191,14 @@ def _take_shape(log_import: LogImport, shape: LogShape) -> None:
 
 
 def _shape_columns(shape: LogShape) -> dict[str, Any]:
+    query, count, user, url = shape.wanted
     return {
         "shape": shape.as_data(),
         "format": shape.format.value,
-        "column": shape.column,
-        "count_column": shape.count_column,
-        "user_column": shape.user_column,
-        "url_column": shape.url_column,
+        "column": query,
+        "count_column": count,
+        "user_column": user,
+        "url_column": url,
     }
 
 

@@ -136,7 +136,7 @@ def test_look_choose_look_again_and_start(curator_client, look, project):
     started = curator_client.post(address, {**choices, "act": "start"})
     log_import = project.log_imports.get()
     assert started["Location"] == reverse("curation:log", args=["demo", log_import.pk])
-    assert (log_import.column, log_import.user_column) == ("what", "who")
+    assert (log_import.column, log_import.user_column, log_import.url_column) == ("what", "who", "")
     assert not LogUpload.objects.exists()
     run_inline(Job.objects.get())
     log_import.refresh_from_db()

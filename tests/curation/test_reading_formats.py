@@ -270,6 +270,15 @@ def test_rows_of_an_array_are_good_or_bad_one_by_one(log_file):
     ]
 
 
+def test_what_no_database_takes_comes_from_no_column(log_file):
+    path = log_file('{"query": "python a", "url": "http://a.example/\\u0000", "\\ud800": 1}\n' * 2, "l.jsonl")
+    assert good(path) == [("python a", 1, "", "")] * 2
+    assert inspect_log(path, LogShape()).names == ("query", "url")
+    long = log_file(json.dumps({"q" * 101: "python a b"}) + "\n", "l.jsonl")
+    with pytest.raises(LogFileError, match="at most 100 characters"):
+        inspect_log(long, LogShape())
+
+
 def test_an_empty_array_and_empty_parquet_are_empty_logs(log_file):
     for data in (b"[]", b" [ ] ", FORMATS["parquet"]([])):
         with pytest.raises(EmptyLogError):

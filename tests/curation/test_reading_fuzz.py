@@ -25,6 +25,7 @@ from curation.reading import (
     read_log,
     read_table,
 )
+from curation.reading.rows import is_storable
 from tests.curation.log_files import FORMATS, PACKINGS, ROWS
 
 NASTY = [
@@ -152,7 +153,8 @@ def checked(rows: list[LogRow | BadRow]) -> list[LogRow | BadRow]:
         else:
             assert row.query.strip() == row.query != ""
             assert row.count >= 1
-            assert "\0" not in row.query
+            assert is_storable(row.query)
+            assert is_storable(row.url)
     return rows
 
 
