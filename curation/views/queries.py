@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Sum
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -34,6 +35,7 @@ from curation.services.rule_sets import profile_of
 
 READERS = (Role.ADJUDICATOR, Role.READER)
 SHOWN_BARS = 25
+SHOWN_CLICKS = 20
 MAX_TICKED = 1000
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson; charset=utf-8"}
 
@@ -110,9 +112,9 @@ def saved_filters(project: Project) -> list[dict[str, Any]]:
 
 def query_rows(found: Any, rule_set: RuleSet, *, may_see_masked: bool) -> list[dict[str, Any]]:
     """What a list shows of each query: text (of a quarantined one masked, or nothing), verdict and rules hit."""
-    ids = [query.pk for query in found]
-    verdicts = Verdict.objects.filter(rule_set=rule_set, query_id__in=ids).prefetch_related("hits")
-    by_query = {verdict.query_id: verdict for verdict in verdicts}
+    # The rule set is compared here: SQLite would otherwise walk through all of its verdicts.
+    verdicts = Verdict.objects.filter(query_id__in=[query.pk for query in found]).prefetch_related("hits")
+    by_query = {verdict.query_id: verdict for verdict in verdicts if verdict.rule_set_id == rule_set.pk}
     return [_query_row(query, by_query.get(query.pk), may_see_masked) for query in found]
 
 
@@ -154,7 +156,8 @@ def query(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "section": "queries",
         "query": found,
         "text": shown_text(found) if may_decide or not found.quarantine_reason else "",
-        "counts": found.counts.select_related("log_import").order_by("-n")[:50],
+        "counts": found.counts.select_related("log_import").defer("askers").order_by("-n")[:50],
+        "clicks": _clicks(found),
         "n_askers": found.n_people,
         "verdicts": _verdicts(found),
         "n_pairs": found.pairs.count(),
@@ -163,6 +166,13 @@ def query(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "decisions": acts_on(project, TextKind.QUERY, found.content_hash)[:20] if may_decide else [],
     }
     return render(request, "curation/query.html", context)
+
+
+def _clicks(found: Query) -> list[dict[str, Any]]:
+    """The URLs clicked most after a query that is not held back, over all logs."""
+    if found.quarantine_reason:
+        return []
+    return list(found.clicks.order_by().values("url").annotate(n=Sum("n")).order_by("-n", "url")[:SHOWN_CLICKS])
 
 
 def _verdicts(found: Query) -> list[dict[str, Any]]:

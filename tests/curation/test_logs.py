@@ -477,6 +477,14 @@ def test_the_page_undoes_an_import_and_says_why_not(project, curator_client):
     assert not project.log_imports.exists()
 
 
+def test_the_page_of_a_query_lists_its_clicks_and_of_a_quarantined_one_none(project, curator_client):
+    log = b"query,url\npython a,https://x.org/1\npython a,https://x.org/1\npython b@b.org,https://x.org/2\n"
+    ingest(project, log, "a.csv", url_column="url")
+    for query in project.queries.all():
+        page = curator_client.get(f"/p/demo/queries/{query.pk}/").content.decode()
+        assert ("https://x.org/" in page) == (query.text == "python a")
+
+
 def test_the_api_undoes_an_import(project, curator_client, annotator_client):
     first = ingest(project, MESSY)
     address = f"/api/v1/projects/demo/logs/{first.pk}/undo/"
