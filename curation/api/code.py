@@ -73,7 +73,9 @@ class CodeSourceInput(serializers.Serializer[Any]):
     source = serializers.CharField(max_length=500, required=False)  # type: ignore[assignment]
     file = serializers.FileField(required=False)
     licence = serializers.CharField(max_length=100, required=False, allow_blank=True, default="")
-    kind = serializers.ChoiceField(choices=sorted(KINDS), required=False, default="")
+    kind = serializers.CharField(
+        max_length=20, required=False, allow_blank=True, default="", help_text=f"One of {', '.join(KINDS)}."
+    )
 
 
 class CodeSourceStartedOutput(serializers.Serializer[Any]):
