@@ -18,6 +18,7 @@ from annotation.intent_classifier import (
 )
 from annotation.models import IntentScore
 from annotation.selectors.intent import labels_of, order_of, second_opinions
+from annotation.services import intent_classifier
 from annotation.services.intent_classifier import (
     EncoderChangedError,
     gather,
@@ -43,6 +44,12 @@ def features(texts):
 
 
 LABELS = np.array([True] * len(GOOD) + [False] * len(BAD))
+
+
+@pytest.fixture(autouse=True)
+def few_folds(monkeypatch):
+    """Two folds inside two folds: the same steps, a fifth of the fits."""
+    monkeypatch.setattr(intent_classifier, "FOLDS", 2)
 
 
 @pytest.fixture(scope="module")

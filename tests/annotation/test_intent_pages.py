@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from annotation.models import IntentClassifier, IntentSample, Item
 from annotation.selectors.intent import categories_of, judged_queries, sample_report
+from annotation.services import intent_classifier
 from annotation.services.intent_classifier import start_score_intent, start_train_intent_classifier
 from annotation.services.intent_samples import start_sample_intent
 from core.jobs import run_inline
@@ -32,6 +33,11 @@ def page(name: str, *args) -> str:
 
 def api(name: str, *args) -> str:
     return reverse(f"api-{name}", args=["demo", *args])
+
+
+@pytest.fixture(autouse=True)
+def few_folds(monkeypatch):
+    monkeypatch.setattr(intent_classifier, "FOLDS", 2)
 
 
 @pytest.fixture
