@@ -10,10 +10,12 @@ from curation.models import (
     Adoption,
     BadRow,
     LogImport,
+    PrivacyDecision,
     Query,
     QueryCount,
     RuleHit,
     RuleSet,
+    SavedFilter,
     Verdict,
     VerdictCount,
 )
@@ -93,3 +95,16 @@ class VerdictAdmin(ReadOnlyAdmin):
 @admin.register(RuleHit)
 class RuleHitAdmin(ReadOnlyAdmin):
     list_display = ("id", "verdict_id", "rule")
+
+
+@admin.register(PrivacyDecision)
+class PrivacyDecisionAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "kind", "content_hash", "act", "reason", "person", "created_at")
+    list_filter = ("act", "kind", "project")
+    list_select_related = ("project", "person")
+
+
+@admin.register(SavedFilter)
+class SavedFilterAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "name", "created_by", "created_at")
+    list_select_related = ("project", "created_by")

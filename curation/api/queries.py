@@ -87,12 +87,13 @@ class QueriesApi(APIView):
         _refuse_unknown(given, PARAMETERS)
         rule_set = chosen_rule_set(project, given.get("rule_set", ""))
         order = chosen_order(given.get("order", ""))
-        found = browse_queries(project, rule_set, QueryFilter.parse(given), request._request, order=order)
+        wanted = QueryFilter.parse(given)
+        found = browse_queries(project, rule_set, wanted, request._request, order=order)
         curates = Role.CURATOR in roles_in(request.user, project)
         data = {
             "rule_set": str(rule_set),
             "results": query_rows(found, rule_set, may_see_masked=curates),
-            "count": found.count,
+            "count": found.count if wanted.as_params() else project.queries.count(),
             "count_is_lower_bound": found.is_more,
             "searched": found.page.searched,
             "next": found.page.next,

@@ -127,9 +127,12 @@ def _indexed_parts(
     """
     for part in _query_parts(wanted):
         yield part, _keys(filtered_queries(project, rule_set, part), names)
-    if wanted.log is not None:
-        seen = QueryCount.objects.filter(log_import_id=wanted.log, query__project=project)
-        yield QueryFilter(log=wanted.log), _keys(seen, [f"query__{name}" for name in names])
+    log = wanted.log if wanted.log is not None else wanted.new_in
+    if log is not None:
+        seen = QueryCount.objects.filter(log_import_id=log).order_by().values_list("query_id", flat=True)
+        ids = list(seen[: MAX_SORTED + 1])
+        if len(ids) <= MAX_SORTED:
+            yield QueryFilter(log=log), _keys_of(ids, project, names)
     judged = wanted.verdict in {"accepted", "rejected"}
     if judged and getattr(current_counts(project, rule_set), wanted.verdict) <= MAX_SORTED:
         found = Verdict.objects.filter(rule_set=rule_set, has_intent=wanted.verdict == "accepted")
@@ -161,11 +164,16 @@ def _hit_keys(project: Project, rule_set: RuleSet, forms: list[str], names: list
         for query, owner in Verdict.objects.filter(pk__in=ids).values_list("query_id", "rule_set_id")
         if owner == rule_set.pk
     }
+    return _keys_of(sorted(queries), project, names, only_open=True)
+
+
+def _keys_of(ids: list[int], project: Project, names: list[str], *, only_open: bool = False) -> list[Key]:
+    """Keys of the project's queries among these, by their ids alone: other conditions would tempt a planner."""
     return [
         key[:-2]
-        for ids in _in_chunks(sorted(queries))
-        for key in Query.objects.filter(pk__in=ids).values_list(*names, "project_id", "quarantine_reason")
-        if key[-2:] == (project.pk, "")
+        for chunk in _in_chunks(ids)
+        for key in Query.objects.filter(pk__in=chunk).values_list(*names, "project_id", "quarantine_reason")
+        if key[-2] == project.pk and not (only_open and key[-1])
     ]
 
 
@@ -181,8 +189,6 @@ def _query_parts(wanted: QueryFilter) -> Iterator[QueryFilter]:
         yield QueryFilter(reason=wanted.reason, verdict="quarantined" if wanted.verdict == "quarantined" else "")
     if wanted.left_out == "yes":
         yield QueryFilter(left_out="yes")
-    if wanted.new_in is not None:
-        yield QueryFilter(new_in=wanted.new_in)
     if wanted.asked_from is not None or wanted.asked_to is not None:
         yield QueryFilter(asked_from=wanted.asked_from, asked_to=wanted.asked_to)
 
@@ -259,9 +265,7 @@ def known_count(project: Project, rule_set: RuleSet, wanted: QueryFilter) -> tup
         return getattr(current_counts(project, rule_set), wanted.verdict), False
     if asked in ({"rule"}, {"category"}):
         return _hits(current_counts(project, rule_set), wanted), False
-    if not asked:
-        return Query.objects.filter(project=project).count(), False
-    if len(asked) == 1 and asked & {"reason", "left_out", "new_in", "log", "asked_from", "asked_to"}:
+    if len(asked) == 1 and (asked & {"reason", "log", "asked_from", "asked_to"} or wanted.left_out == "yes"):
         return MAX_SORTED, True  # the part has an index, which found more than are sorted
     return None, False
 

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from core.errors import QuarryError
 from core.models import Project
 from curation.intent import LANGUAGE_CATEGORY, missing_language_form
-from curation.models import Query, RuleSet, Verdict
+from curation.models import Query, QueryCount, RuleSet, Verdict
 from curation.services.rule_sets import profile_of
 
 # Public name -> (field, what people read). Only these can be sorted by.
@@ -110,7 +110,8 @@ def filtered_queries(
     if wanted.left_out:
         rows = rows.filter(is_left_out=wanted.left_out == _YES)
     if wanted.log is not None:
-        rows = rows.filter(counts__log_import_id=wanted.log)
+        seen = QueryCount.objects.filter(query=OuterRef("pk"), log_import_id=wanted.log)
+        rows = rows.filter(Exists(seen)) if walked else rows.filter(counts__log_import_id=wanted.log)
     if wanted.new_in is not None:
         rows = rows.filter(first_import_id=wanted.new_in)
         if not walked:  # the counts of an import have an index

@@ -160,7 +160,8 @@ def _export_rows(rows: QuerySet[Query], rule_set: RuleSet) -> Iterator[dict[str,
     for ids in _id_batches(rows):
         verdicts = {
             verdict.query_id: verdict
-            for verdict in Verdict.objects.filter(rule_set=rule_set, query_id__in=ids).prefetch_related("hits")
+            for verdict in Verdict.objects.filter(query_id__in=ids).prefetch_related("hits")
+            if verdict.rule_set_id == rule_set.pk
         }
         for query in Query.objects.filter(pk__in=ids).order_by("pk"):
             yield _export_row(query, verdicts.get(query.pk))
