@@ -193,7 +193,9 @@ def _rows_that_may_change(
 
 
 def _fetch(project: Project, rules: Sequence[Rule] | None, share: float, seed: int) -> list[tuple[int, str]]:
-    rows = _candidates(project, rules, share, seed).values_list("pk", "text", "quarantine_reason")
+    # The order names the index to walk along; another one costs SQLite five times as much.
+    order = "content_hash" if share < 1 else "pk"
+    rows = _candidates(project, rules, share, seed).order_by(order).values_list("pk", "text", "quarantine_reason")
     return [(pk, text) for pk, text, reason in rows[: 2 * MAX_JUDGED + 1] if not reason]
 
 

@@ -282,7 +282,7 @@ def test_rules_are_applied_over_the_api(curator_client, imported):
     assert response.json()["rule_set"] == "cosqa-broad v1"
     assert post(curator_client, "apply-rules/", rule_set="nothing").status_code == 404
     listed = curator_client.get("/api/v1/projects/demo/rule-sets/").json()
-    assert {row["name"] for row in listed["results"]} == {"cosqa-strict", "cosqa-broad"}
+    assert {row["name"] for row in listed["results"]} == {"cosqa-strict", "cosqa-broad", "neutral"}
     counts = listed["counts"]
     assert counts["queries"] == sum(counts[name] for name in ("quarantined", "accepted", "rejected", "unjudged"))
 
