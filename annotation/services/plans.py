@@ -159,6 +159,8 @@ def read_settings(project: Project, given: Mapping[str, Any]) -> PlanSettings:
         is_pilot=bool(given.get("is_pilot")),
     )
     check_numbers(settings.overlap, settings.max_extra)
+    if (settings.gold_share * golden.TURNS).denominator != 1:
+        raise BadInputError(problem="The share of gold is a whole number of per cent.", field="gold_share")
     if not 0 <= settings.seed <= MAX_SEED:
         raise BadInputError(problem=f"The seed is a whole number from 0 to {MAX_SEED:,}.", field="seed")
     if settings.order not in ORDERS:

@@ -154,6 +154,7 @@ def test_simulated_votes_are_no_measured_pace(project):
         ({"band_head": 50}, "50 %"),
         ({"order": "backwards"}, "no order backwards"),
         ({"seed": -1}, "seed"),
+        ({"gold_share": "2.5"}, "whole number of per cent"),
         ({"overlap": 99}, "overlap"),
         ({"pairs": ""}, "Give a budget"),
         ({"runs": [12345]}, "12345"),
