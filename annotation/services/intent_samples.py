@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Case, Count, F, FilteredRelation, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, FilteredRelation, IntegerField, Q, QuerySet, Value, When
 
 from annotation.intent_samples import (
     ACCEPTED,
@@ -368,8 +368,3 @@ def find_sample(project: Project, pk: int | None = None) -> IntentSample:
     if found is None:
         raise NotFoundError(what=f"intent sample in {project.slug}", name=pk if pk is not None else "any")
     return found
-
-
-def unfinished_items(sample: IntentSample) -> QuerySet[Item]:
-    """Items of the sample that still want votes."""
-    return Item.objects.filter(sampled__sample=sample, done__lt=F("target"), is_set_aside=False)

@@ -10,7 +10,6 @@ from annotation.quality import headline
 from annotation.selectors import counted_votes, item_patterns, items_by_disagreement, rater_patterns
 from annotation.selectors.queue import progress_of
 from annotation.services import leases, votes
-from annotation.services.intent_samples import unfinished_items
 from annotation.services.votes import Judgement, claim_next
 from core.errors import BadInputError
 from tests.annotation.conftest import NO, QUERY_UNCLEAR, annotators, make_batch, vote
@@ -37,7 +36,7 @@ def test_three_people_judge_each_query_once_and_nobody_twice(project, sample):
     assert Vote.objects.count() == 9
     assert {item.done for item in Item.objects.all()} == {3}
     assert Vote.objects.values("item", "person").distinct().count() == 9
-    assert not unfinished_items(sample).exists()
+    assert claim_next(project=project, person=people[3]) is None
 
 
 def test_a_second_sample_asks_nobody_again(project, sample):
