@@ -511,7 +511,17 @@ def test_the_whole_way_from_the_command_line(project, queries, capsys, tmp_path)
     run("export_rule_set", "own", "--to", str(tmp_path / "own.toml"))
     assert run("import_rule_set", str(tmp_path / "own.toml"), "--name", "copy")["rules"] == 103
     run("draft_rule_set", "copy", "--discard")
+    assert run("rule_sets")["adoptions"] == []
     assert run("adopt_rule_set", "own")["newly_rejected"]["n"] == 1
+    listed = run("rule_sets")
+    states = {f"{one['name']}@{one['version']}": one["state"] for one in listed["rule_sets"]}
+    assert states == {
+        "cosqa-strict@1": "version",
+        "cosqa-broad@1": "version",
+        "neutral@1": "version",
+        "own@1": "in use",
+    }
+    assert [one["newly_rejected"] for one in listed["adoptions"]] == [1]
     assert current_rule_set(project).name == "own"
 
 
