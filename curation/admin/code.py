@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from curation.models import BestMatch, Candidate, CandidateRun, Code, CodeOccurrence, CodeSource, Pair
+from curation.models import BestMatch, Candidate, CandidateRun, Code, CodeOccurrence, CodeSettings, CodeSource, Pair
 
 PRIVATE_COLUMNS = ("text", "header", "docstring", "body", "comments")
 
@@ -24,10 +24,10 @@ class CodeSourceAdmin(LongListAdmin):
 
 @admin.register(Code)
 class CodeAdmin(LongListAdmin):
-    list_display = ("id", "project", "name", "is_paired", "filter_reason", "quarantine_reason")
-    list_filter = ("is_paired", "project")
+    list_display = ("id", "project", "name", "language", "is_paired", "filter_reason", "quarantine_reason")
+    list_filter = ("is_paired", "language", "project")
     search_fields = ("name", "content_hash")
-    raw_id_fields = ("project",)
+    raw_id_fields = ("project", "near_duplicate_of")
 
     def get_exclude(self, request: HttpRequest, obj: Code | None = None) -> tuple[str, ...]:
         """The text of a quarantined code, and what was cut from it, is shown nowhere but behind its own button."""
@@ -39,6 +39,11 @@ class CodeOccurrenceAdmin(LongListAdmin):
     list_display = ("id", "source", "path", "start_line", "qualified_name", "licence", "filter_reason")
     list_select_related = ("source",)
     raw_id_fields = ("code", "source")
+
+
+@admin.register(CodeSettings)
+class CodeSettingsAdmin(admin.ModelAdmin):
+    list_display = ("project", "left_out_licences", "near_duplicate_threshold")
 
 
 @admin.register(CandidateRun)
