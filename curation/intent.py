@@ -245,11 +245,14 @@ class Triggers:
 
     def rules_for(self, word: str) -> set[int]:
         """Indexes of the rules."""
-        found = set(self._equal.get(word, ()))
-        for length in range(1, _LETTERS + 1):
-            found.update([index for text, index in self._beginnings.get(word[:length], ()) if word.startswith(text)])
-        if self._inside:
-            found.update([index for text, index in self._inside if text in word])
+        equal = self._equal.get(word, ())
+        near = [self._beginnings[start] for start in (word[:1], word[:_LETTERS]) if start in self._beginnings]
+        if not (equal or near or self._inside):  # nearly all words
+            return set()
+        found = set(equal)
+        for beginnings in near:
+            found.update([index for text, index in beginnings if word.startswith(text)])
+        found.update([index for text, index in self._inside if text in word])
         return found
 
 
