@@ -1,8 +1,8 @@
 """The two pure stages of reading a search log, from a chunk of the file to sorted, judged queries. No database.
 
 `read_shard` turns a chunk of the log into a column file (Arrow IPC) of its distinct queries, sorted by content hash,
-with the places where each of 256 buckets of hashes begins. `sort_shard` takes some neighbouring buckets of all those
-files, puts equal queries together, looks for private text and applies the intent rules, once for each distinct text.
+with a record batch for each of 64 buckets of hashes. `sort_shard` takes some neighbouring buckets of all those files,
+puts equal queries together, looks for private text and applies the intent rules, once for each distinct text.
 The same log gives the same sorted queries however it was cut, because sums do not care and the first spelling is the
 one with the smallest line. People are hashed with the project's secret before anything is written.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 READ_SHARD = "curation.log_shards:read_shard"
 SORT_SHARD = "curation.log_shards:sort_shard"
-BUCKETS = 256
+BUCKETS = 64  # of hashes, by their first six bits
 MAX_BAD_ROWS = 1000  # of a chunk; all are counted
 MAX_N = 2**62
 PART_ROWS = 60_000  # rows of all shards that one sorted part takes together
@@ -255,16 +255,29 @@ def _offsets(sorted_groups: "np.ndarray", n_groups: int) -> "pa.Array":
 
 
 def _write(table: "pa.Table", path: Path) -> None:
-    """An uncompressed Arrow file that can be mapped, with the first row of each bucket in its metadata."""
+    """An Arrow file with a record batch for each bucket, so that a part is read without the rest."""
     import numpy as np
     import pyarrow as pa
 
-    table = table.combine_chunks()
-    bucket = table["hi"].to_numpy() >> np.uint64(56)
+    bucket = table["hi"].to_numpy() >> np.uint64(58)
     offsets = np.searchsorted(bucket, np.arange(BUCKETS + 1)).tolist()
-    table = table.replace_schema_metadata({"buckets": json.dumps(offsets)})
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
+        for first, end in itertools.pairwise(offsets):
+            rows = table.slice(first, end - first).combine_chunks()
+            writer.write_batch(
+                pa.RecordBatch.from_arrays([_one_chunk(column) for column in rows.columns], schema=table.schema)
+            )
+
+
+def _one_chunk(column: "pa.ChunkedArray") -> "pa.Array":
+    import pyarrow as pa
+
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+
+
+def bucket_of(key: str) -> int:
+    """The bucket of a content hash."""
+    return int(key[:2], 16) >> 2
 
 
 # --- all chunks -> sorted, judged queries -------------------------------------------------------------------------
@@ -297,13 +310,12 @@ def judge_texts(texts: list[str], profile: RuleProfile, language: str) -> tuple[
 
 
 def _buckets(path: Path, first: int, end: int) -> "pa.Table":
-    """Some buckets of a shard, mapped: only the pages that are looked at are read."""
+    """Some buckets of a shard; nothing else of it is read (a mapped file would count as memory, page by page)."""
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as file:
-        table = pa.ipc.open_file(file).read_all()
-    offsets = json.loads(table.schema.metadata[b"buckets"])
-    return table.slice(offsets[first], offsets[end] - offsets[first])
+    with pa.OSFile(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        return pa.Table.from_batches([reader.get_batch(bucket) for bucket in range(first, end)])
 
 
 def _merged(tables: "list[pa.Table]") -> "pa.Table":
@@ -387,7 +399,7 @@ def sorted_queries(path: Path, *, after: str = "") -> Iterator[QueryRow]:
     """The queries of a sorted shard whose content hash is above `after`, in the order of the hashes."""
     import pyarrow as pa
 
-    with pa.memory_map(str(path)) as file:
+    with pa.OSFile(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             rows = _query_rows(reader.get_batch(number))

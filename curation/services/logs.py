@@ -26,7 +26,7 @@ from core.jobs import JobFencedError, JobInterruptedError, RunningJob, create_jo
 from core.models import Job, JobState, Project, ShardStage, User
 from core.shards import DoneShard, Executor, InlineExecutor, ShardWork, Stage
 from curation.log_phases import READING, SORTING, WRITING, Phases
-from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, chunk_bytes, parts_of, sorted_queries
+from curation.log_shards import READ_SHARD, SORT_SHARD, QueryRow, bucket_of, chunk_bytes, parts_of, sorted_queries
 from curation.models import BadRow, LogImport, PrivacyAct, PrivacyDecision, TextKind
 from curation.privacy import PATH, mask
 from curation.reading import CHUNK_BYTES, LogShape, LogTooBigError, Place, chunks, inspect_log
@@ -332,7 +332,7 @@ class _Ingest:
             "language": self.log_import.project.language,
             "parts": len(parts),
         }
-        begun = int(writer.position[:2], 16) if writer.position else 0
+        begun = bucket_of(writer.position) if writer.position else 0
         left = [(number, part) for number, part in enumerate(parts) if names and part[1] > begun]
         inputs = (
             (number, json.dumps({"shards": names, "first": first, "end": end}).encode())
