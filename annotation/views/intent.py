@@ -35,7 +35,6 @@ from annotation.services.batches import MAX_OVERLAP
 from annotation.services.imports import save_upload
 from annotation.services.intent_classifier import start_score_intent, start_train_intent_classifier
 from annotation.services.intent_samples import (
-    SamplePlan,
     SampleSettings,
     find_sample,
     plan_intent_sample,
@@ -198,7 +197,6 @@ def sample_wizard(request: HttpRequest, slug: str) -> HttpResponse:
         "plan": plan,
         "rule_set": current_rule_set(project),
         "has_queries": project.queries.exists(),
-        "chart": _plan_chart(plan),
         "chosen": [(name, value) for name in form.fields if (value := form.data.get(name)) not in (None, "", False)],
     }
     return render(request, "annotation/intent_wizard.html", context, status=400 if form.errors else 200)
@@ -212,14 +210,6 @@ def _given(request: HttpRequest, project: Project, classifier: IntentClassifier 
         return request.GET
     blank = SampleForm(None, project=project, classifier=classifier)
     return {name: blank.get_initial_for_field(field, name) for name, field in blank.fields.items()}
-
-
-def _plan_chart(plan: SamplePlan | None) -> list[tuple[str, int]]:
-    strata = plan.strata if plan else []
-    return [
-        (", ".join(part for part in (one.key.side, one.band_name, one.key.opinion) if part), one.drawn)
-        for one in strata
-    ]
 
 
 def _open_sample(
