@@ -25,7 +25,8 @@ MAX_SORTED = 10_000  # matches fetched and sorted; also the largest number that 
 SHORT_WALK, LONG_WALK = 10_000, 50_000  # rows of the list looked through for one page
 _LOOKED_UP = {"verdict", "rule", "category", "log"}
 _IDS_AT_ONCE = 1000
-MAX_HITS = 3 * MAX_SORTED  # of a rule in all projects and rule sets; of more, the list is walked
+MAX_FOLLOWED = 4_000  # hits followed to their queries: two lookups each
+MAX_HITS = 3 * MAX_FOLLOWED  # of a rule in all projects and rule sets; of more, the list is walked
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _indexed_parts(
         found = Verdict.objects.filter(rule_set=rule_set, has_intent=wanted.verdict == "accepted")
         found = found.filter(query__project=project, query__quarantine_reason="")
         yield QueryFilter(verdict=wanted.verdict), _keys(found, [f"query__{name}" for name in names])
-    if (wanted.rule or wanted.category) and _hits(current_counts(project, rule_set), wanted) <= MAX_SORTED:
+    if (wanted.rule or wanted.category) and _hits(current_counts(project, rule_set), wanted) <= MAX_FOLLOWED:
         part = QueryFilter(rule=wanted.rule, category="" if wanted.rule else wanted.category)
         keys = _hit_keys(project, rule_set, wanted_forms(project, rule_set, wanted), names)
         if keys is not None:

@@ -96,12 +96,16 @@ def walk_pages(project, wanted, order, *, backwards=False, limit=500):
     raise AssertionError("the list never ends")
 
 
-@pytest.fixture(params=["sorted", "walked"])
+@pytest.fixture(params=["sorted", "by parts", "walked"])
 def way(request, monkeypatch):
     """Both ways of finding a page, on a small project."""
     monkeypatch.setattr(query_browse, "PAGE_ROWS", 7)
+    if request.param == "by parts":
+        monkeypatch.setattr(query_browse, "MAX_SORTED", 60)
+        monkeypatch.setattr(query_browse, "_IDS_AT_ONCE", 9)
     if request.param == "walked":
         monkeypatch.setattr(query_browse, "MAX_SORTED", 3)
+        monkeypatch.setattr(query_browse, "MAX_FOLLOWED", 3)
         monkeypatch.setattr(query_browse, "SHORT_WALK", 11)
         monkeypatch.setattr(query_browse, "LONG_WALK", 23)
     return request.param
