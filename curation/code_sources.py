@@ -190,12 +190,15 @@ def _line_blocks(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         yield first, b"".join(block)
 
 
-def open_source(spec: str, *, kind: str = "", name: str = "", licence: str = "") -> OpenSource:
+def open_source(
+    spec: str, *, kind: str = "", name: str = "", licence: str = "", in_a_hurry: bool = False
+) -> OpenSource:
     """The source that a text names: `stdlib`, an installed package, a folder, an archive, a file of code or records.
 
     `kind` settles what the text would leave open; `name` is shown instead of the file's own name; `licence` holds
     where the source itself states none. A bare name is taken as a package if one of that name is installed, else as a
-    path. Raises CodeSourceError, and ArchiveError for a damaged archive.
+    path. `in_a_hurry`, a tar archive is only looked into until some code is found (a packed one is read whole for its
+    licences, which can take minutes). Raises CodeSourceError, and ArchiveError for a damaged archive.
     """
     spec = spec.strip()
     if not spec or "\0" in spec:
@@ -215,7 +218,7 @@ def open_source(spec: str, *, kind: str = "", name: str = "", licence: str = "")
         return _open_folder(path, name, licence)
     if not path.is_file():
         raise CodeSourceError(problem=f"{path} is not a file.")
-    return _open_file(path, name or path.name, kind, licence)
+    return _open_file(path, name or path.name, kind, licence, in_a_hurry=in_a_hurry)
 
 
 def _guess_kind(spec: str) -> str:
@@ -346,13 +349,13 @@ def _listing_hash(files: tuple[tuple[str, Path], ...]) -> str:
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def _open_file(place: Path, name: str, kind: str, licence: str) -> OpenSource:
+def _open_file(place: Path, name: str, kind: str, licence: str, *, in_a_hurry: bool) -> OpenSource:
     """An archive, a file of records, or one source file: by its content, a source file by its name."""
     if place.stat().st_size == 0:
         raise CodeSourceError(problem=f"{name} is empty.")
     packing = packing_of(place)
     if kind == "archive" or (not kind and packing in {"zip", "tar"}):
-        return _open_archive(place, name, licence)
+        return _open_archive(place, name, licence, in_a_hurry=in_a_hurry and packing == "tar")
     if kind == "file" or (not kind and not packing and language_of(name)):
         return _open_source_file(place, name, licence)
     if packing in {"zip", "tar"}:
@@ -377,20 +380,28 @@ def _open_source_file(place: Path, name: str, licence: str) -> OpenSource:
     return OpenSource("file", name, version, licence, files=((name, place),), licences=LicenceMap(licence))
 
 
-def _open_archive(place: Path, name: str, licence: str) -> OpenSource:
+class _SeenEnoughError(Exception):
+    """Ends the look into an archive."""
+
+
+def _open_archive(place: Path, name: str, licence: str, *, in_a_hurry: bool) -> OpenSource:
     """An archive: a first pass finds its licences and whether there is any code in it; nothing is unpacked to disk."""
     licences = LicenceMap(licence)
     code: list[str] = []
+
+    def wanted(path: str) -> bool:
+        if not code and language_of(path) and not _is_skipped(path):
+            code.append(path)
+            if in_a_hurry:
+                raise _SeenEnoughError
+        return is_licence_file(path.rpartition("/")[2])
+
     try:
-
-        def wanted(path: str) -> bool:
-            if not code and language_of(path) and not _is_skipped(path):
-                code.append(path)
-            return is_licence_file(path.rpartition("/")[2])
-
         for member in members(place, wanted, max_bytes=MAX_FILE_BYTES, name=name):
             if not member.problem:
                 licences.add(_project_path(member.path), member.data[:MAX_LICENCE_BYTES])
+    except _SeenEnoughError:
+        pass
     except ArchiveError as error:
         raise CodeSourceError(problem=str(error)) from error
     if not code:

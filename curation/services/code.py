@@ -41,7 +41,7 @@ def start_ingest_code(
     The same source in the same version is the same row: read again, it adds nothing. `licence` is what holds where the
     source states none. Raises CodeSourceError, and ConflictError while the same source is being read.
     """
-    opened = open_source(spec, kind=kind, name=name, licence=licence)
+    opened = open_source(spec, kind=kind, name=name, licence=licence, in_a_hurry=True)
     with write_transaction():
         source, _ = CodeSource.objects.get_or_create(
             project=project,
@@ -277,8 +277,9 @@ def _finish(source: CodeSource, reader: _Reader) -> None:
     source.problems = [problem for _, problem in reader.problems]
     source.n_problems = reader.n_problems
     source.lengths = _lengths(source)
+    source.licence = reader.opened.licence[:100]
     source.state = {}
-    source.save(update_fields=["n_new", "problems", "n_problems", "lengths", "state"])
+    source.save(update_fields=["licence", "n_new", "problems", "n_problems", "lengths", "state"])
     recount(source)
 
 

@@ -84,6 +84,14 @@ def test_a_tar_is_read_whatever_its_packing_and_the_nearest_licence_holds(tmp_pa
     ]
 
 
+def test_in_a_hurry_only_the_beginning_of_a_tar_is_read(tmp_path):
+    place = tarred(tmp_path / "a.tar.gz", {"a.py": GOOD, "b.bin": str(list(range(200_000))), "LICENSE": MIT})
+    place.write_bytes(place.read_bytes()[:-100_000])
+    assert open_source(str(place), in_a_hurry=True).licence == ""
+    with pytest.raises(CodeSourceError, match="damaged"):
+        open_source(str(place))
+
+
 def test_an_spdx_tag_in_a_file_wins(tmp_path):
     tagged = f"# SPDX-License-Identifier: BSD-3-Clause\n{GOOD}"
     source = open_source(str(zipped(tmp_path / "a.zip", {"a.py": tagged, "b.py": GOOD + "x = 1\n", "LICENSE": MIT})))
