@@ -199,6 +199,7 @@ def edit(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "form": form,
         "preview": preview,
         "changed": _changed_forms(rule_set),
+        "whole": _preview_draft(project, rule_set) if request.GET.get("whole") else None,
     }
     return render(request, "curation/rule_edit.html", context, status=400 if form.errors else 200)
 
@@ -263,6 +264,11 @@ def _preview(project: Project, draft: RuleSet, change: RuleEdit) -> Preview:
     return preview_edit(project=project, profile=profile_of(draft), edit=change, seed=draft.pk)
 
 
+def _preview_draft(project: Project, draft: RuleSet) -> Preview:
+    before = profile_of(current_rule_set(project))
+    return preview_rule_set(project=project, before=before, after=profile_of(draft), seed=draft.pk)
+
+
 @login_required
 @require_safe
 def preview(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
@@ -272,11 +278,7 @@ def preview(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"project": project, "rule_set": rule_set}
     try:
         if request.GET.get("of") == "draft":
-            before = current_rule_set(project)
-            context["against"] = before
-            context["preview"] = preview_rule_set(
-                project=project, before=profile_of(before), after=profile_of(rule_set), seed=rule_set.pk
-            )
+            context |= {"against": current_rule_set(project), "preview": _preview_draft(project, rule_set)}
         else:
             wanted = request.GET.get("old", "")
             old = next((rule for rule in profile_of(rule_set).rules if rule.form == wanted), None)

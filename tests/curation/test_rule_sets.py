@@ -426,6 +426,8 @@ def test_the_preview_of_the_editor_answers_as_a_piece_of_the_page(curator_client
     assert "Brought back</dt><dd>2" in curator_client.get(preview, {"of": "removal", "old": "what is"}).content.decode()
     assert "Against cosqa-strict v1" in curator_client.get(preview, {"of": "draft"}).content.decode()
     assert "not complete" in curator_client.get(preview, {"form": ""}).content.decode()
+    whole = curator_client.get(address("rule_set_edit", draft.pk), {"whole": "yes"}).content.decode()
+    assert "Against cosqa-strict v1, in use" in whole
     assert "first ... last" in curator_client.get(preview, {**asked, "kind": "gap"}).content.decode()
 
 
@@ -469,6 +471,22 @@ def test_rules_sort_by_every_column_and_link_their_numbers(curator_client, proje
     strict = current_rule_set(project)
     alone = curator_client.get(address("rule_alone", strict.pk) + "?rule=what%20is").content.decode()
     assert current_counts(project, strict).alone["what is"] == alone.count('<th scope="row">') == 2
+
+
+def test_a_project_in_another_language_begins_with_rules_that_suit_it(curator_client, project):
+    project.language = "c#"
+    project.save()
+    QueryFactory(project=project, text="c# pip decorator ipython")
+    QueryFactory(project=project, text="c# what is a list")
+    counts = apply(project)
+    assert (counts["rule_set"], counts["accepted"], counts["by_rule"]) == ("neutral v1", 1, {"what is": 1})
+    text = curator_client.get(address("rules")).content.decode()
+    assert "Off: the keyword c# itself is hit by it." in text
+    draft = draft_rule_set(project=project, source=current_rule_set(project))
+    shown = curator_client.get(
+        address("rule_set_preview", draft.pk), {"form": "c", "kind": "symbol", "category": "Others"}
+    )
+    assert "is off in this project" in shown.content.decode()
 
 
 def test_readers_look_at_rule_sets_and_change_nothing(client, project, queries, draft):
