@@ -7,6 +7,8 @@ import pytest
 from curation.code_filters import reason_to_leave_out
 from curation.extraction import BROKEN, OVERLOAD, UnparsableError
 from curation.languages import LANGUAGES, language_of, read_functions, split_function
+from curation.near_duplicates import tokens_of
+from curation.text_views import code_text
 
 SAMPLES = Path(__file__).parent / "code_samples"
 FILES = {
@@ -248,3 +250,12 @@ def total(prices,
     assert found["Shop.show"].docstring == "Print every thing."
     assert reason_to_leave_out(found["Shop.show"]) == "does not parse"
     assert found["Shop.size"].text.startswith("@property\ndef size(self):")
+
+
+@pytest.mark.parametrize("language", FILES)
+def test_header_and_body_without_documentation_are_the_whole_function(language):
+    """The view `no_doc` leaves out comments above, nothing else: the tokens are those of the text."""
+    for function in sample(language).functions:
+        without = code_text(function, "no_doc")
+        assert tokens_of(without, language) == tokens_of(function.text, language), function.name
+        assert function.docstring == "" or code_text(function, "doc_only") == function.docstring
