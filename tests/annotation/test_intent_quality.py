@@ -1,8 +1,10 @@
 """Measured quality of rules: counts, leave-one-out, intervals, estimates for the whole log."""
 
+import json
 import random
 
 import pytest
+from django.core.management import call_command
 
 from curation.intent import read_rule_set
 from curation.rule_intervals import log_estimates, paired_difference, sample_intervals
@@ -126,3 +128,15 @@ def test_a_paired_difference_is_zero_for_twins_and_narrower_than_two_intervals()
     assert gain.excludes_zero
     with pytest.raises(ValueError, match="same labelled"):
         paired_difference(sample, sample[1:])
+
+
+@pytest.mark.django_db
+def test_a_labelled_file_is_measured_with_intervals_too(tmp_path, capsys):
+    path = tmp_path / "labels.csv"
+    path.write_text("query,label\nwhy is python slow,0\npython sort list,1\npython cheat sheet,0\npython why sort,1\n")
+    call_command("evaluate_rules", str(path), "--json")
+    found = json.loads(capsys.readouterr().out)
+    accuracy = found["intervals"]["accuracy"]
+    assert accuracy["value"] == found["accuracy"] == 0.5
+    assert accuracy["low"] < 0.5 < accuracy["high"]
+    assert {rule["rule"]: rule["f1_without"] for rule in found["rules"]} == {"why": 0.0}

@@ -7,6 +7,7 @@ from typing import Any
 from core.commands import QuarryCommand, Report
 from core.errors import BadInputError
 from curation.intent import DEFAULT_RULE_SET
+from curation.rule_intervals import Estimate, sample_intervals
 from curation.rule_quality import PAPER_ACCURACY, PAPER_F1, LabelledQuery, RuleQuality, read_labelled
 from curation.services.rule_sets import find_rule_set
 from curation.services.rules import evaluate_rules
@@ -40,13 +41,20 @@ def _labelled(path: Path) -> list[LabelledQuery]:
         raise BadInputError(problem=f"{path}: {error.strerror or error}.") from error
 
 
+def _with_interval(estimate: Estimate) -> str:
+    """Per cent with the 95 % bootstrap interval."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "undefined"
+    return f"{100 * estimate.value:.2f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
 def _report(rule_set: str, quality: RuleQuality) -> Report:
-    found = quality.confusion
+    found, intervals = quality.confusion, sample_intervals(quality.outcomes)
     lines: list[tuple[str, Any]] = [
         ("queries", found.n),
-        ("accuracy", f"{100 * found.accuracy:.2f} %"),
-        ("F1 (no intent as positive, primary)", f"{100 * found.f1_no_intent:.2f}"),
-        ("F1 (intent as positive)", f"{100 * found.f1_intent:.2f}"),
+        ("accuracy", _with_interval(intervals["accuracy"])),
+        ("F1 (no intent as positive, primary)", _with_interval(intervals["f1_no_intent"])),
+        ("F1 (intent as positive)", _with_interval(intervals["f1_intent"])),
         ("no intent, rejected (TP)", found.tp),
         ("intent, rejected (FP)", found.fp),
         ("no intent, kept (FN)", found.fn),
@@ -56,7 +64,11 @@ def _report(rule_set: str, quality: RuleQuality) -> Report:
     notes += [f"  {score.rule}: {score.hits} hits, {score.cost} good queries" for score in quality.rules[:SHOWN_RULES]]
     return Report(
         title=f"Rule set {rule_set} on labelled queries",
-        data={"rule_set": rule_set, **quality.as_data()},
+        data={
+            "rule_set": rule_set,
+            **quality.as_data(),
+            "intervals": {name: estimate.as_data() for name, estimate in intervals.items()},
+        },
         lines=lines,
         notes=notes,
     )
