@@ -1,7 +1,6 @@
 """What a change of rules would do: exact against judging everything, bounded on big projects, never hanging."""
 
 import random
-import time
 
 import pytest
 
@@ -170,14 +169,12 @@ TEXTS = [
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("form", "kind"), NASTY)
 def test_the_nastiest_forms_cost_little_per_query(form, kind):
-    """The steps of an expression over text are bounded: 800 queries of the greatest length pass in a blink."""
+    """The steps of a rule over a text are bounded: the longest queries pass; one that hangs meets the time limit."""
     rule = Rule("A", form, kind)
     check_rule(rule)
     profile = RuleProfile("own", (rule,))
     expected = [profile.judge_plainly(text, language="").hits for text in TEXTS]
-    started = time.process_time()
     assert profile.judge_all(TEXTS * 10, language="") == expected * 10
-    assert time.process_time() - started < 20  # a hang, not a speed: it takes a tenth of a second
 
 
 @pytest.mark.timeout(60)
