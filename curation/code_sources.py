@@ -94,8 +94,8 @@ class OpenSource:
 
     @property
     def n_files(self) -> int:
-        """Files to read, as far as they are known before reading."""
-        return len(self.files)
+        """Pieces to read, as far as they are known before reading; 0 where they are not."""
+        return 0 if self.kind in RECORD_KINDS else len(self.files)
 
     def units(self) -> Iterator[Unit | Problem]:
         """The pieces of the source in a fixed order; a file that cannot even be handed out is a Problem."""
@@ -144,17 +144,19 @@ class OpenSource:
                 yield Unit(path, language_of(path), data=member.data, licence=self.licences.of(path))
 
     def _records(self) -> Iterator[Unit | Problem]:
-        assert self.place is not None
         kind = RECORD_KINDS[self.kind]
         if kind == COSQA:
             yield from self._code_base()
             return
-        with open_packed(self.place, self.packing) as stream:
-            for first, data in _line_blocks(stream):
-                if data:
-                    yield Unit(self.name, data=data, licence=self.licence, kind=kind, first=first)
-                else:
-                    yield Problem(f"{self.name}#{first}", f"a line longer than {MAX_LINE_BYTES // 2**20} MB")
+        for path, place in self.files or ((self.name, self.place),):
+            assert place is not None
+            packing = packing_of(place) if self.files else self.packing
+            with open_packed(place, packing) as stream:
+                for first, data in _line_blocks(stream):
+                    if data:
+                        yield Unit(path, data=data, licence=self.licence, kind=kind, first=first)
+                    else:
+                        yield Problem(f"{path}#{first}", f"a line longer than {MAX_LINE_BYTES // 2**20} MB")
 
     def _code_base(self) -> Iterator[Unit]:
         assert self.place is not None
@@ -214,7 +216,7 @@ def open_source(
     path = Path(spec).expanduser()
     if not path.exists():
         raise CodeSourceError(problem=f"There is no package, folder or file named {spec} here. Check the name.")
-    if kind in {"folder", "git"}:
+    if kind in {"folder", "git"} or (kind in {"codesearchnet", "mbpp"} and path.is_dir()):
         return _open_folder(path, name, licence)
     if not path.is_file():
         raise CodeSourceError(problem=f"{path} is not a file.")
@@ -293,6 +295,8 @@ def _open_folder(root: Path, name: str, licence: str) -> OpenSource:
         raise CodeSourceError(problem=f"{root} is not a folder.")
     licences = LicenceMap(licence)
     files = tuple(_code_files(root, licences))
+    if not files and (records := _record_files(root)):
+        return _open_record_files(root, records, name, licence)
     if not files:
         raise CodeSourceError(
             problem=f"The folder {root.name} holds no source files of a language that is read (*.py, *.java, *.js ...)."
@@ -326,6 +330,22 @@ def _code_files(root: Path, licences: LicenceMap | None = None) -> list[tuple[st
                 with place.open("rb") as file:
                     licences.add(path, file.read(MAX_LICENCE_BYTES))
     return sorted(found)
+
+
+def _record_files(root: Path) -> list[tuple[str, Path]]:
+    """(path below the root, place) of every JSON Lines file, packed or not: how CodeSearchNet comes."""
+    places = (place for place in root.rglob("*.jsonl*") if place.name.endswith((".jsonl", ".jsonl.gz")))
+    found = [(place.relative_to(root).as_posix(), place) for place in places if not place.is_symlink()]
+    return sorted((path, place) for path, place in found if place.is_file() and _is_text(path))
+
+
+def _open_record_files(root: Path, files: list[tuple[str, Path]], name: str, licence: str) -> OpenSource:
+    path, place = files[0]
+    kind = _record_kind(place, path, packing_of(place))
+    if kind == "cosqa":
+        raise CodeSourceError(problem=f"{path} is no file of CodeSearchNet or MBPP: its first line names no code.")
+    name = name or root.resolve().name
+    return OpenSource(kind, name, _listing_hash(tuple(files)), licence, files=tuple(files))
 
 
 def _is_text(path: str) -> bool:

@@ -274,6 +274,22 @@ def test_codesearchnet_rows_carry_their_provenance(tmp_path):
     assert (second.function.docstring, second.function.language) == ("Doubles it.", "java")
 
 
+def test_a_folder_of_codesearchnet_files_is_one_source(tmp_path):
+    folder = tmp_path / "python" / "final"
+    folder.mkdir(parents=True)
+    (folder / "train_1.jsonl.gz").write_bytes(gzip.compress(f"{json.dumps(row(path='b.py'))}\n[1]\n".encode()))
+    (folder / "train_0.jsonl.gz").write_bytes(gzip.compress(json.dumps(row()).encode()))
+    source = open_source(str(tmp_path / "python"))
+    assert (source.kind, source.name, len(source.files)) == ("codesearchnet", "python", 2)
+    assert open_source(str(tmp_path / "python"), kind="codesearchnet").version == source.version
+    functions, problems = found(source)
+    assert [path for path, _, _ in functions] == ["shop/rows.py", "b.py"]
+    assert list(problems) == ["final/train_1.jsonl.gz#2"]
+    (folder / "train_0.jsonl.gz").write_bytes(gzip.compress(b'{"text": 1}'))
+    with pytest.raises(CodeSourceError, match="names no code"):
+        open_source(str(tmp_path / "python"))
+
+
 def test_bad_rows_are_problems_with_their_line(tmp_path):
     lines = [
         json.dumps(row()),
