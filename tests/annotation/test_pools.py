@@ -112,7 +112,7 @@ def test_system_and_rank_are_hidden_from_who_judges(stocked):
     page = client.get(reverse("annotation:judge", args=["demo"]))
     assert not any(word in claim.content.decode().lower() for word in ("bm25", "hashing", "rank", "system", "score"))
     assert not any(word in page.content.decode().lower() for word in ("bm25", "hashing", "rank"))
-    assert set(claim.json()["leases"][0]) == {"token", "lane", "item", "key", "html"}
+    assert set(claim.json()["leases"][0]) == {"token", "lane", "item", "key", "html", "has_code"}
     item_order = list(Item.objects.filter(batch=pool.batch).order_by("id").values_list("pair_id", flat=True))
     slot_order = list(Slot.objects.filter(batch=pool.batch, number=0).order_by("id").values_list("pair_id", flat=True))
     assert item_order != slot_order, "an item's number says nothing of its place"
