@@ -1,11 +1,10 @@
 """Candidate search at scale: time, memory and recall of the index that a run would take.
 
-    python benchmarks/candidate_scale.py [codes] [queries] [--exact] [--faiss]
+    python benchmarks/candidate_scale.py [codes] [queries] [--exact]
 
 The vectors are seeded mixtures of real MiniLM vectors (of CoSQA's texts where they are beside the project, else of the
 standard library's functions), because random ones have no structure to find; they lie in memory-mapped files. --exact
-searches 1,000 of the queries exactly too, to time the matrix product and to check the recall that the index states;
---faiss times FAISS's own IVF scan with the same centroids and probes on 1,000 queries.
+searches 1,000 of the queries exactly too, to time the matrix product and to check the recall that the index states.
 """
 
 import argparse
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.encoding import texts
 from core.encoding import FloatArray
-from core.index import IvfIndex, MatrixIndex, about, make_index, top_codes
+from core.index import MatrixIndex, about, make_index, top_codes
 from modeling.ml.encoders import load_encoder
 
 REAL = 400  # real texts of each kind behind the mixtures
@@ -84,27 +83,6 @@ def search(queries: FloatArray, codes: FloatArray, arguments: argparse.Namespace
             f"the index finds {100 * same:.2f} % of the best codes of {len(chosen):,} random queries, "
             f"worst loss {loss:.4f}"
         )
-    if arguments.faiss and isinstance(index, IvfIndex):
-        _faiss_scan(index, codes, np.asarray(queries[chosen]))
-
-
-def _faiss_scan(index: IvfIndex, codes: FloatArray, queries: FloatArray) -> None:
-    """FAISS's own inverted file (8-bit codes, so that it fits beside the rest) with the same centroids and probes."""
-    import faiss
-
-    quantizer = faiss.IndexFlatIP(codes.shape[1])
-    quantizer.add(index.centroids)
-    own = faiss.IndexIVFScalarQuantizer(
-        quantizer, codes.shape[1], len(index.centroids), faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    )
-    own.train(np.ascontiguousarray(codes[:BLOCK]))
-    for start in range(0, len(codes), BLOCK):
-        own.add(np.ascontiguousarray(codes[start : start + BLOCK]))
-    own.nprobe = index.probes
-    started = time.perf_counter()
-    own.search(queries, 16)
-    scan = (time.perf_counter() - started) / len(queries)
-    print(f"  FAISS's own scan: {1000 * scan:.2f} ms a query")
 
 
 def main() -> None:
@@ -112,7 +90,6 @@ def main() -> None:
     parser.add_argument("codes", type=int, nargs="?", default=1_000_000)
     parser.add_argument("queries", type=int, nargs="?", default=100_000)
     parser.add_argument("--exact", action="store_true")
-    parser.add_argument("--faiss", action="store_true")
     parser.add_argument("--folder", type=Path, help="where the vectors are written; default: a temporary folder")
     arguments = parser.parse_args()
     real_codes, real_queries = real_vectors()

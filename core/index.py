@@ -169,9 +169,8 @@ class FaissIndex:
 class IvfIndex:
     """Proposes from the lists of an inverted file that lie next to a query.
 
-    FAISS trains the centroids. The lists are scanned by matrix products, all queries of a batch that look into a list
-    at once: on a CPU many times quicker than FAISS's own scan, query by query. A query's lists are chosen by exact
-    scores, so they too are the same for any batch.
+    FAISS trains the centroids and scans the lists. A query's lists are chosen by exact scores, so they too are the same
+    for any batch; within them the scan is exact up to the margin.
     """
 
     batch = IVF_BATCH
@@ -182,28 +181,27 @@ class IvfIndex:
         self.codes, self.centroids, self.probes = codes, centroids, min(probes, len(centroids))
         self.recall: Recall | None = None
         self.list_of = _lists_of(codes, centroids) if list_of is None else list_of  # the list of every code
-        self._members = np.argsort(self.list_of, kind="stable")  # within a list by code
-        self._starts = np.searchsorted(self.list_of[self._members], np.arange(len(centroids) + 1))
+        self._scanner = _scanner(codes, centroids, self.list_of)
 
     @property
     def name(self) -> str:
         return f"IVF, {self.probes:,} of {len(self.centroids):,} lists"
 
     def near_top(self, queries: FloatArray, k: int, margin: float) -> tuple[IntArray, IntArray]:
-        pool = _Pool(len(queries), k, margin)
-        rows, lists = top_set(queries, self.centroids, self.probes)
-        order = np.argsort(lists, kind="stable")
-        rows, lists = rows[order], lists[order]
-        starts = np.flatnonzero(np.r_[True, np.diff(lists) > 0])
-        for first, last in zip(starts, [*starts[1:], len(lists)], strict=True):
-            members = self._members[self._starts[lists[first]] : self._starts[lists[first] + 1]]
-            if len(members):
-                _offer_all(pool, queries[rows[first:last]], rows[first:last], self.codes[members], members)
-        found_rows, found_codes, _ = pool.result()
-        poor = np.flatnonzero(np.bincount(found_rows, minlength=len(queries)) < k)  # too little in their lists
-        full_rows, full_codes = MatrixIndex(self.codes).near_top(queries[poor], k, margin)
-        held = ~np.isin(found_rows, poor)
-        return np.r_[found_rows[held], poor[full_rows]], np.r_[found_codes[held], full_codes]
+        queries = np.ascontiguousarray(queries)
+        lists = top_set(queries, self.centroids, self.probes)[1].reshape(len(queries), -1)
+        wanted = min(k + EXTRA, len(self.codes))
+        self._scanner.nprobe = lists.shape[1]
+        scores, codes = self._scanner.search_preassigned(
+            queries, wanted, lists, np.zeros(lists.shape, dtype=np.float32)
+        )  # (queries, wanted), best first; code -1 where the lists hold no more
+        near = (codes >= 0) & (scores >= (scores[:, k - 1] - np.float32(margin))[:, None])
+        # Too little in their lists, or more within the margin than were asked for: those rows are searched in full.
+        full = np.flatnonzero((codes[:, k - 1] < 0) | (near[:, -1] & (wanted < len(self.codes))))
+        near[full] = False
+        rows, places = np.nonzero(near)
+        full_rows, full_codes = MatrixIndex(self.codes).near_top(queries[full], k, 2 * margin)
+        return np.r_[rows, full[full_rows]], np.r_[codes[rows, places], full_codes]
 
     def tune(self, queries: FloatArray, *, k: int = 1, recall: float = RECALL) -> Recall:
         """Sets the fewest lists with which these queries find the share `recall` of their true k best codes.
@@ -218,6 +216,20 @@ class IvfIndex:
         reached = float((needed <= self.probes).mean())
         self.recall = Recall(k, recall, reached, len(queries), len(self.centroids), self.probes)
         return self.recall
+
+
+def _scanner(codes: FloatArray, centroids: FloatArray, list_of: IntArray) -> Any:
+    """FAISS's inverted file over these lists; it holds a copy of the vectors."""
+    faiss = _faiss()
+    quantizer = faiss.IndexFlatIP(codes.shape[1])
+    quantizer.add(np.ascontiguousarray(centroids))
+    scanner = faiss.IndexIVFFlat(quantizer, codes.shape[1], len(centroids), faiss.METRIC_INNER_PRODUCT)
+    for start in range(0, len(codes), IVF_BATCH):
+        part = np.ascontiguousarray(codes[start : start + IVF_BATCH], dtype=np.float32)
+        lists = np.ascontiguousarray(list_of[start : start + IVF_BATCH], dtype=np.int64)
+        numbers = np.arange(start, start + len(part), dtype=np.int64)
+        scanner.add_core(len(part), faiss.swig_ptr(part), faiss.swig_ptr(numbers), faiss.swig_ptr(lists))
+    return scanner
 
 
 def _lists_of(codes: FloatArray, centroids: FloatArray) -> IntArray:
