@@ -22,8 +22,9 @@ from annotation.services.leases import fill_lanes
 from core.jobs import JobFailedError, create_job, job_kind, run_inline
 from core.masking import MaskingFormatter
 from core.models import Job, Project, User
-from curation.models import BadRow, Code, CodeOccurrence, Pair, Query, TextKind
+from curation.models import BadRow, Code, CodeOccurrence, Query, TextKind
 from curation.reading import LogShape
+from curation.selectors import pairs_to_open
 from curation.selectors.queries import current_rule_set, proposable_queries
 from curation.selectors.query_filter import QueryFilter
 from curation.services.code import start_ingest_code
@@ -178,20 +179,14 @@ def filled_in(address: str, ids: list[int]) -> Iterator[str]:
                 yield f"/{done}"
 
 
-def biggest_id() -> int:
-    return max(Query.objects.count(), Code.objects.count(), Pair.objects.count(), Job.objects.count(), 5)
-
-
 def everything() -> list[str]:
-    ids = list(range(1, biggest_id() + 1))
-    offset = Query.objects.order_by("id").values_list("id", flat=True).first() or 1
-    codes = Code.objects.order_by("id").values_list("id", flat=True).first() or 1
-    wanted = sorted({*ids, *(offset + n for n in range(6)), *(codes + n for n in range(5))})
+    """All addresses, with the ids of the planted queries and codes and the first of everything else."""
+    ids = {1, 2, *Query.objects.values_list("id", flat=True), *Code.objects.values_list("id", flat=True)}
     found = {
         address
         for template in addresses(get_resolver().url_patterns)
         if not any(part in template for part, _ in NOT_ASKED)
-        for address in filled_in(template, wanted)
+        for address in filled_in(template, sorted(ids))
     }
     return sorted(found)
 
@@ -213,6 +208,8 @@ def test_no_address_shows_what_is_planted(planted, who):
     client.force_login(person)
     asked, leaks, broken = 0, {}, []
     for address in everything():
+        if address.startswith("/admin/") != (who == "administrator"):
+            continue  # the administration opens for administrators alone, who see pages as curators do
         response = client.get(address)
         if response.status_code in {404, 405}:
             continue
@@ -239,21 +236,21 @@ SEARCHES = [
 ]
 
 
-@pytest.mark.parametrize(("address", "params"), SEARCHES)
-@pytest.mark.parametrize("needle", ["qneedle", "hneedle", "dneedle", "hcneedle"])
-def test_no_search_tells_that_a_private_text_holds_a_word(planted, admin_client, address, params, needle):
+def test_no_search_tells_that_a_private_text_holds_a_word(planted, admin_client):
     """The answer to a search for a private word is the answer to a search for a word that nothing holds."""
 
-    def answer(word):
+    def answer(address, params, word):
         given = {name: value.format(needle=word) for name, value in params.items()}
-        text = text_of(admin_client.get(address, given))
-        return re.sub(r"[A-Za-z0-9]{64}|nonce-[^'\"; ]*", "", text.replace(word, "WORD"))  # tokens of the forms
+        text = admin_client.get(address, given).content.decode().replace(word, "WORD")
+        return re.sub(r"[A-Za-z0-9]{64}|nonce-[^'\"; ]*", "", text)  # tokens of the forms
 
-    if "{needle}" in str(params):
-        nothing = "zneedlez"[: len(needle)].ljust(len(needle), "z")
-        assert answer(needle) == answer(nothing)
-    else:
-        assert found_in(answer(needle)) == []
+    for address, params in SEARCHES:
+        if "{needle}" not in str(params):
+            assert found_in(answer(address, params, "zneedle")) == [], address
+            continue
+        nothing = answer(address, params, "zneedle")
+        for needle in ("qneedle", "hneedle", "dneedle"):
+            assert answer(address, params, needle) == nothing, (address, needle)
 
 
 # --- outlets that are no addresses --------------------------------------------------------------------------------
@@ -281,10 +278,7 @@ FILES: dict[str, Callable[[Any], str]] = {
         list(Job.objects.values_list("title", "progress_note", "result", "error"))
     ),
     "pairs to open": lambda planted: str(
-        [
-            (pair.query.text, pair.code.text)
-            for pair in __import__("curation.selectors", fromlist=["pairs_to_open"]).pairs_to_open(planted.project)
-        ]
+        [(pair.query.text, pair.code.text) for pair in pairs_to_open(planted.project)]
     ),
     "command quarantine": lambda planted: commanded("quarantine", "--project=demo"),
     "command quarantine, JSON": lambda planted: commanded("quarantine", "--project=demo", "--json"),
@@ -294,11 +288,10 @@ FILES: dict[str, Callable[[Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("outlet", FILES)
-def test_no_file_or_command_holds_what_is_planted(planted, outlet):
-    text = FILES[outlet](planted)
-    assert text
-    assert found_in(text) == []
+def test_no_file_or_command_holds_what_is_planted(planted):
+    texts = {outlet: write(planted) for outlet, write in FILES.items()}
+    assert {outlet: found_in(text) for outlet, text in texts.items() if found_in(text)} == {}
+    assert all(texts.values())
 
 
 def test_the_pair_in_hand_is_taken_away_and_the_next_one_is_free_of_it(planted, annotator):
