@@ -295,7 +295,13 @@ def _gold(
     )
     gold = golden.spread_answers(golden.in_order_of_chance(known, settings.seed), n)
     new = golden.least_new_to_anyone([pair.pair for pair in gold], list(annotators_of(project)))
+    needed = -(-n // golden.SPARE)
     notes = []
+    if new < needed:
+        notes.append(
+            f"An annotator is to get about {needed:,} gold pairs, and {new:,} are new to all of them: gold runs out "
+            "before the batch does."
+        )
     if new < len(gold):
         notes.append(
             f"{len(gold):,} pairs can serve as gold; {new:,} of them are new to every annotator: nobody gets as gold a "

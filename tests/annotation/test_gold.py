@@ -16,7 +16,7 @@ from annotation.selectors.votes import counted_votes, item_patterns, items_by_di
 from annotation.services import votes
 from annotation.services.gold import is_gold_turn, known_pairs, spread_answers
 from annotation.services.leases import claim_next, fill_lanes
-from annotation.services.plans import plan_batch, read_settings
+from annotation.services.plans import make_plan, plan_batch, read_settings
 from annotation.services.releases import start_freeze_release
 from core.errors import BadInputError
 from core.jobs import run_inline
@@ -93,6 +93,8 @@ def test_nobody_gets_as_gold_what_they_have_judged(project):
     given = {"pairs": 30, "people": 3, "gold_share": 30, "mix_random": 100, "name": "with gold"}
     batch = plan_batch(project=project, settings=read_settings(project, given))
     assert batch.items.filter(purpose=Purpose.GOLD).count() == 3
+    notes = make_plan(project=project, settings=read_settings(project, {**given, "pairs": 8})).notes
+    assert any("gold runs out" in note and "0 are new" in note for note in notes)
     assert all(item.purpose == Purpose.LIVE for item in judge_all(project, people[0]))
 
 
