@@ -1,5 +1,6 @@
 """The list of queries, one query, what a curator does with many of them, saved filters and export."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -168,11 +169,12 @@ def query(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "curation/query.html", context)
 
 
-def _clicks(found: Query) -> list[dict[str, Any]]:
+def _clicks(found: Query) -> Sequence[Any]:
     """The URLs clicked most after a query that is not held back, over all logs."""
     if found.quarantine_reason:
         return []
-    return list(found.clicks.order_by().values("url").annotate(n=Sum("n")).order_by("-n", "url")[:SHOWN_CLICKS])
+    clicks = found.clicks.order_by().values("url").annotate(n=Sum("n"))
+    return list(clicks.order_by("-n", "url")[:SHOWN_CLICKS])
 
 
 def _verdicts(found: Query) -> list[dict[str, Any]]:
