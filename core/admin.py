@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from core.forms import ThrottledAdminLogin
 from core.masking import masked
-from core.models import Job, Membership, Project, User, WorkerBeat
+from core.models import Job, Membership, Project, Shard, ShardStage, User, WorkerBeat
 
 admin.site.site_header = "Quarry administration"
 admin.site.site_title = "Quarry administration"
@@ -81,3 +81,16 @@ class JobAdmin(ReadOnlyAdmin):
 @admin.register(WorkerBeat)
 class WorkerBeatAdmin(ReadOnlyAdmin):
     list_display = ["name", "queues", "beat_at"]
+
+
+@admin.register(ShardStage)
+class ShardStageAdmin(ReadOnlyAdmin):
+    list_display = ["id", "work", "name", "function"]
+    exclude = ["params"]  # the secret that user ids are hashed with is among them
+
+
+@admin.register(Shard)
+class ShardAdmin(ReadOnlyAdmin):
+    list_display = ["id", "stage", "number", "is_done", "claimed_at"]
+    list_select_related = ["stage"]
+    exclude = ["owner_token"]

@@ -10,8 +10,10 @@ from curation.models import (
     Adoption,
     BadRow,
     LogImport,
+    LogUpload,
     PrivacyDecision,
     Query,
+    QueryClick,
     QueryCount,
     RuleHit,
     RuleSet,
@@ -108,3 +110,17 @@ class PrivacyDecisionAdmin(ReadOnlyAdmin):
 class SavedFilterAdmin(ReadOnlyAdmin):
     list_display = ("id", "project", "name", "created_by", "created_at")
     list_select_related = ("project", "created_by")
+
+
+@admin.register(QueryClick)
+class QueryClickAdmin(ReadOnlyAdmin):
+    list_display = ("id", "query_id", "log_import", "n")
+    list_select_related = ("log_import",)
+    fields = ("query_id", "log_import", "n")  # a URL clicked after a quarantined query may tell of it
+    readonly_fields = ("query_id",)
+
+
+@admin.register(LogUpload)
+class LogUploadAdmin(ReadOnlyAdmin):
+    list_display = ("id", "project", "name", "size_bytes", "user", "created_at")
+    list_select_related = ("project", "user")
