@@ -19,9 +19,7 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/k-anonymity/", privacy.KAnonymityApi.as_view(), name="api_k_anonymity"),
     path("projects/<slug:slug>/scan-privacy/", privacy.ScanPrivacyApi.as_view(), name="api_scan_privacy"),
     path("projects/<slug:slug>/privacy-decisions/", privacy.PrivacyDecisionsApi.as_view(), name="api_decisions"),
-    path(
-        "projects/<slug:slug>/quarantine/<slug:kind>/", privacy.QuarantinedTextsApi.as_view(), name="api_quarantined"
-    ),
+    path("projects/<slug:slug>/quarantine/<slug:kind>/", privacy.QuarantinedTextsApi.as_view(), name="api_quarantined"),
     path(
         "projects/<slug:slug>/quarantine/<slug:kind>/hold/",
         privacy.QuarantineTextsApi.as_view(),

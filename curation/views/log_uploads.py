@@ -87,7 +87,10 @@ class ShapeForm(forms.Form):
             delimiter=DELIMITERS.get(given["delimiter"], ""),
             header=YES_NO.get(given["header"]),
             quotes=YES_NO.get(given["quotes"]),
-            **{name: _column(given[name]) for name in COLUMNS},
+            column=_column(given["column"]),
+            count_column=_column(given["count_column"]),
+            user_column=_column(given["user_column"]),
+            url_column=_column(given["url_column"]),
         )
         return chosen_shape(self.before, self.shown, shape)
 
