@@ -90,6 +90,7 @@ class IntentClassifier(models.Model):
 class IntentScore(models.Model):
     """What a classifier thinks of a query: the calibrated chance that it has code-search intent."""
 
+    goes_with_its_query = True  # nobody's work: undoing an import may remove it
     classifier = models.ForeignKey(IntentClassifier, on_delete=models.CASCADE, related_name="scores")
     query = models.ForeignKey("curation.Query", on_delete=models.CASCADE, related_name="intent_scores")
     chance = models.FloatField()

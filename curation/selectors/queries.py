@@ -45,13 +45,20 @@ PREVIEWED_K = (1, 2, 3, 5, 10)
 
 
 def current_rule_set(project: Project) -> RuleSet:
-    """The rule set that the project adopted last, else the shipped one that suits its language keyword."""
+    """The rule set that the project adopted last, else the shipped one that suits its language keyword.
+
+    Of a shipped one, the version that judged the project's queries: a person adopts a newer one, never an upgrade.
+    """
     adopted = Adoption.objects.filter(project=project, adopted_at__isnull=False).order_by("-adopted_at", "-id")
     latest = adopted.select_related("rule_set").first()
     if latest is not None:
         return latest.rule_set
     wanted = default_rule_set(project.language)
-    return next(found for found in install_shipped_rule_sets() if found.name == wanted)
+    has_judged = Q(counts__accepted__gt=0) | Q(counts__rejected__gt=0) | Q(counts__is_stale=True)
+    used = RuleSet.objects.filter(has_judged, project=None, name=wanted, counts__project=project)
+    return used.order_by("-version").first() or next(
+        found for found in install_shipped_rule_sets() if found.name == wanted
+    )
 
 
 def rule_sets(project: Project) -> QuerySet[RuleSet]:

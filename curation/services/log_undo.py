@@ -13,7 +13,8 @@ from curation.services.rule_counts import mark_counts
 
 READ_ROWS = CHUNK_ROWS = 2000
 Check = Callable[[], None]
-# What an import itself wrote; everything else that points at a query is the work of people or of later stages.
+# What an import itself wrote; everything else that points at a query is the work of people or of later stages, unless
+# its model says that a machine can make it again: `goes_with_its_query`.
 _OWN = (QueryCount, QueryClick, Verdict)
 
 
@@ -33,8 +34,15 @@ def references_of_alone(log_import: LogImport) -> dict[str, int]:
 
 def _referring() -> list[tuple[type[Model], str]]:
     """Models, of any app, with a foreign key to a query that is not the import's own, and the key's name."""
-    relations = [relation for relation in Query._meta.related_objects if relation.related_model not in _OWN]
+    own = _own()
+    relations = [relation for relation in Query._meta.related_objects if relation.related_model not in own]
     return [(relation.related_model, relation.field.name) for relation in relations]
+
+
+def _own() -> list[type[Model]]:
+    """Models whose rows go with the query they belong to."""
+    models = [relation.related_model for relation in Query._meta.related_objects]
+    return [model for model in models if model in _OWN or getattr(model, "goes_with_its_query", False)]
 
 
 def refuse_undo(log_import: LogImport) -> None:
@@ -116,8 +124,8 @@ def _only_brought(log_import: LogImport, candidates: list[int]) -> set[int]:
 
 def _delete_queries(ids: set[int]) -> None:
     _delete(RuleHit.objects.filter(verdict__in=Verdict.objects.filter(query_id__in=ids).values("id")))
-    for model in _OWN:
-        _delete(model.objects.filter(query_id__in=ids))
+    for model in _own():
+        _delete(model._default_manager.filter(query_id__in=ids))
     _delete(Query.objects.filter(pk__in=ids))
 
 

@@ -16,7 +16,7 @@ from annotation.intent_classifier import (
     reliability,
     train,
 )
-from annotation.models import IntentScore
+from annotation.models import IntentClassifier, IntentScore
 from annotation.selectors.intent import labels_of, order_of, second_opinions
 from annotation.services import intent_classifier
 from annotation.services.intent_classifier import (
@@ -30,6 +30,7 @@ from core.encoding import HashingEncoder
 from core.jobs import JobFailedError, run_inline
 from curation.rule_quality import LabelledQuery
 from curation.selectors import current_rule_set
+from curation.services.logs import start_ingest_log, start_undo_import, store_log
 from tests.annotation.intent import judge_intent, log, sample_of
 
 VERBS = ["sort", "read", "parse", "split", "merge", "count", "reverse", "print"]
@@ -210,3 +211,15 @@ def test_a_labelled_file_adds_to_the_sample_and_contradictions_are_left_out(proj
 def test_training_without_judgements_is_refused(project):
     with pytest.raises(TooFewJudgementsError, match="0 with intent and 0 without"):
         start_train_intent_classifier(project=project)
+
+
+def test_scores_do_not_keep_a_log_from_being_undone(project):
+    stored = store_log([b"python sort list\npython map\n"], name="log.txt")
+    log_import = start_ingest_log(project=project, stored=stored).log_import
+    run_inline(log_import.job)
+    classifier = IntentClassifier.objects.create(project=project, rule_set=current_rule_set(project))
+    IntentScore.objects.bulk_create(
+        IntentScore(classifier=classifier, query=query, chance=0.5) for query in project.queries.all()
+    )
+    run_inline(start_undo_import(log_import=log_import))
+    assert (project.queries.count(), IntentScore.objects.count()) == (0, 0)

@@ -74,6 +74,21 @@ def test_the_rule_set_in_use_follows_the_language_until_one_is_adopted(project):
     assert current_rule_set(project) == own
 
 
+def test_a_new_shipped_version_waits_until_somebody_applies_it(project, queries, monkeypatch):
+    apply(project)
+    used = current_rule_set(project)
+    monkeypatch.setattr(
+        rule_sets,
+        "shipped_rule_set_text",
+        lambda name: shipped_rule_set_text(name).replace('note = "', 'note = "New. ', 1),
+    )
+    assert str(install_shipped_rule_sets()[0]) == "cosqa-strict v2"
+    assert current_rule_set(project) == used
+    assert str(current_rule_set(ProjectFactory())) == "cosqa-strict v2"
+    apply(project)
+    assert str(current_rule_set(project)) == "cosqa-strict v2"
+
+
 def test_an_unknown_rule_set_names_the_known_ones(db):
     with pytest.raises(NotFoundError, match="cosqa-broad, cosqa-strict"):
         find_rule_set(None, "nothing")
