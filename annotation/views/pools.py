@@ -31,7 +31,7 @@ class PoolForm(forms.Form):
     systems = forms.CharField(
         label="Systems",
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text="One a line: bm25, a packaged encoder (minilm), a folder, or checkpoints/… of this house.",
+        help_text="One a line: bm25, a packaged encoder (minilm), a folder, or checkpoints/… of this server.",
     )
     k = forms.IntegerField(
         label="Depth", min_value=1, max_value=MAX_DEPTH, help_text="The best codes of each system for each query."
