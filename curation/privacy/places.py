@@ -127,6 +127,8 @@ _NOBODY = {
 
 def user_paths(text: str) -> Iterator[Finding]:
     """Home folders of somebody; not of a stand-in name, and not a route of a web service."""
+    if "home" not in (lowered := text.lower()) and "users" not in lowered:
+        return
     for hit in _USER_PATH.finditer(text):
         is_route = hit.group(1).lower() == "users" and "\\" not in hit.group() and _ROUTE_TALK.search(text)
         if hit.group(2).lower().strip(".") not in _NOBODY and not is_route:

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from curation import privacy
-from curation.privacy import find_private, mask, passes_luhn, quarantine_reason
+from curation.privacy import find_private, keys, mask, passes_luhn, quarantine_reason
+from tests.curation.privacy_corpus.measure import read
 
 PRIVATE = [
     ("python send mail to anna.meier@example.org", privacy.EMAIL),
@@ -142,3 +143,10 @@ def test_hostile_text_does_not_hide_what_stands_behind_it():
         text = "".join(rng.choice(alphabet) for _ in range(1000))
         for hostile in (text, alphabet * (1000 // len(alphabet))):
             assert find_private(f"{hostile} mail me at ada.lovelace@example.org")
+
+
+def test_looking_for_beginnings_first_loses_no_key():
+    texts = [text for _, text in read("tuned")] + [text for text, _ in PRIVATE]
+    plain = [[hit.span() for hit in keys._KEY_SHAPES.finditer(text)] for text in texts]
+    assert [[(found.start, found.end) for found in keys.key_shapes(text)] for text in texts] == plain
+    assert sum(map(bool, plain)) >= 20
