@@ -145,8 +145,24 @@ def test_hostile_text_does_not_hide_what_stands_behind_it():
             assert find_private(f"{hostile} mail me at ada.lovelace@example.org")
 
 
-def test_looking_for_beginnings_first_loses_no_key():
-    texts = [text for _, text in read("tuned")] + [text for text, _ in PRIVATE]
-    plain = [[hit.span() for hit in keys._KEY_SHAPES.finditer(text)] for text in texts]
-    assert [[(found.start, found.end) for found in keys.key_shapes(text)] for text in texts] == plain
-    assert sum(map(bool, plain)) >= 20
+BEGINNINGS = [
+    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "sk-proj-", "sk_live_",
+    "rk_test_", "xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-", "AIza", "hf_", "pypi-", "npm_", "dop_v1_",
+    "SG.a1b2c3d4e5f6a7b8.",
+    "eyJa1b2c3d4.", "123456789:AA", "-----BEGIN RSA PRIVATE KEY-----",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_looking_for_beginnings_first_loses_no_key(beginning):
+    rest = {"AKIA": "A1B2" * 4, "ASIA": "A1B2" * 4}.get(beginning, "a1b2c3d4e5" * 4)
+    text = f"python read {beginning}{rest} now"
+    plain = [hit.span() for hit in keys._KEY_SHAPES.finditer(text)]
+    assert [(found.start, found.end) for found in keys.key_shapes(text)] == plain
+    assert len(plain) == 1
+
+
+def test_a_column_of_the_corpus_has_the_same_keys_both_ways():
+    for _, text in read("tuned"):
+        plain = [hit.span() for hit in keys._KEY_SHAPES.finditer(text)]
+        assert [(found.start, found.end) for found in keys.key_shapes(text)] == plain
