@@ -23,6 +23,7 @@ _REMOVALS = {
     "not_unanimous": "not unanimous",
     "set_aside": "set aside as impossible to judge",
     "imported_conflict": "imported labels contradict each other",
+    "licence": "its licence is left out",
     "dropped_by_split": "query stood on two sides of a split by code",
 }
 

@@ -1,6 +1,7 @@
 """What a release is asked to hold: keep rule, splits, seed; read from text, written as JSON. No Django."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -11,6 +12,7 @@ from core.errors import BadInputError
 
 MAX_VOTES = 99
 MAX_SEED = 2**31 - 1
+MAX_LICENCES, MAX_LICENCE_CHARS = 200, 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:\.\d{1,9}|/\d{1,9})?")
 
@@ -25,9 +27,10 @@ class ReleaseCriteria:
     test: Size = Fraction(1, 10)
     split_by: str = "group"
     seed: int = 0
+    left_out_licences: tuple[str, ...] = ()  # "" where a place states none
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        facts = {
             "keep_rule": self.rule.to_dict(),
             "include_imported": self.include_imported,
             "dev": _size_text(self.dev),
@@ -35,6 +38,9 @@ class ReleaseCriteria:
             "split_by": self.split_by,
             "seed": self.seed,
         }
+        if self.left_out_licences:
+            facts["left_out_licences"] = list(self.left_out_licences)
+        return facts
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> "ReleaseCriteria":
@@ -57,6 +63,7 @@ def read_criteria(
     test: str = "1/10",
     split_by: str = "group",
     seed: int | str = 0,
+    left_out_licences: Iterable[str] = (),
     **_ignored: Any,
 ) -> ReleaseCriteria:
     """Criteria from what a form, a request or a command line gave. Raises BadInputError that names the field."""
@@ -69,7 +76,18 @@ def read_criteria(
         test=read_size(test, "test"),
         split_by=split_by,
         seed=_whole(seed, "seed", 0, MAX_SEED),
+        left_out_licences=_licences(left_out_licences),
     )
+
+
+def _licences(names: Iterable[str]) -> tuple[str, ...]:
+    found = sorted(set(names))
+    if len(found) > MAX_LICENCES or any(len(name) > MAX_LICENCE_CHARS for name in found):
+        raise BadInputError(
+            problem=f"At most {MAX_LICENCES} licences of {MAX_LICENCE_CHARS} characters can be left out.",
+            field="left_out_licences",
+        )
+    return tuple(found)
 
 
 def read_rule(

@@ -74,6 +74,7 @@ class ReadingPool:
             if not waiting:
                 return
             batch = waiting.popleft()
+            check()
             while not batch.is_done.wait(POLL_S):
                 check()
             done.pop(id(batch))

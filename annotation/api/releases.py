@@ -79,6 +79,11 @@ class ReleasesApi(APIView):
         test = serializers.CharField(default="1/10", max_length=20)
         split_by = serializers.CharField(default="group", max_length=10)
         seed = serializers.IntegerField(default=0)
+        left_out_licences = serializers.ListField(
+            child=serializers.CharField(max_length=100, allow_blank=True),
+            default=list,
+            help_text="Code that stands under these alone is left out; empty text: no licence stated.",
+        )
 
     @extend_schema_serializer(component_name="ReleaseList")
     class Output(serializers.Serializer):

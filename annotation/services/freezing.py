@@ -30,11 +30,13 @@ from annotation.statistics import ReleaseStatistics
 from core.errors import BadInputError
 from core.models import Project
 from curation.models import Code, CodeOccurrence, Query
+from curation.selectors import codes_only_under
 
 FORMAT = 1  # of the files together; part of the manifest
 MANIFEST = "manifest.json"
 CHUNK = 500
 FROM_VOTES, IMPORTED = "votes", "imported"
+LICENCE = "licence"
 Progress = Callable[[int, int, str], None]
 
 
@@ -143,6 +145,7 @@ def _decide_all(project: Project, criteria: ReleaseCriteria, expected: Fraction,
     rows: Iterator[PairRow] = _vote_rows(project)
     if criteria.include_imported:
         rows = merge(rows, _label_rows(project), key=lambda row: row[:2])
+    left_out = codes_only_under(project, criteria.left_out_licences)
     with spool.open("w", encoding="utf-8") as out:
         for _, of_query in groupby(rows, key=lambda row: row.query_hash):
             pairs = [list(of_pair) for _, of_pair in groupby(of_query, key=lambda row: row.code_hash)]
@@ -150,6 +153,8 @@ def _decide_all(project: Project, criteria: ReleaseCriteria, expected: Fraction,
             pool = sum(tallies, Tally())
             for pair, tally in zip(pairs, tallies, strict=True):
                 decided = _decide_pair(pair, tally, pool, criteria, expected)
+                if decided.label is not None and pair[0].code_id in left_out:
+                    decided = Decided(None, LICENCE, "")
                 if decided.label is None:
                     kept.removed[decided.reason] += 1
                 else:

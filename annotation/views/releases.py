@@ -26,6 +26,7 @@ from core.errors import BadInputError, QuarryError
 from core.menu import WATCHERS, section_address
 from core.models import Project, Role
 from core.paging import keyset_page
+from curation.selectors import NOT_STATED, licence_counts
 
 
 class FreezeForm(KeepRuleForm):
@@ -55,7 +56,24 @@ class FreezeForm(KeepRuleForm):
     )
     seed = forms.CharField(initial="0", max_length=10, label="Seed", help_text="Same votes, same seed: same bytes.")
 
-    field_order = ["name", *RULE_FIELDS, "include_imported", "dev", "test", "split_by", "seed"]
+    left_out_licences = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Leave out code under these licences",
+        help_text="Code that also stands somewhere under another licence stays in.",
+    )
+
+    field_order = ["name", *RULE_FIELDS, "include_imported", "left_out_licences", "dev", "test", "split_by", "seed"]
+
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = [(row["shown"], f"{row['shown']} ({row['codes']:,} functions)") for row in licence_counts(project)]
+        self.fields["left_out_licences"].choices = found  # type: ignore[attr-defined]
+        if not found:
+            del self.fields["left_out_licences"]
+
+    def clean_left_out_licences(self) -> list[str]:
+        return ["" if name == NOT_STATED else name for name in self.cleaned_data["left_out_licences"]]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -72,7 +90,7 @@ class FreezeForm(KeepRuleForm):
 def releases(request: HttpRequest, slug: str) -> HttpResponse:
     """The project's releases and the form that freezes one."""
     project = project_for(request.user, slug, *(WATCHERS if request.method == "GET" else ()), Role.CURATOR)
-    form = FreezeForm(request.POST or None)
+    form = FreezeForm(request.POST or None, project=project)
     if request.method == "POST" and form.is_valid():
         try:
             start_freeze_release(

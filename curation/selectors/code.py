@@ -136,6 +136,19 @@ def licences_of(code_ids: Iterable[int]) -> dict[int, list[str]]:
     return {code_id: sorted(licences) for code_id, licences in found.items()}
 
 
+def codes_only_under(project: Project, licences: Iterable[str]) -> set[int]:
+    """Ids of the project's codes that stand under these licences and nowhere under another; '' means none is stated.
+
+    A code that came with imported pairs alone names no place, and so no licence.
+    """
+    wanted = list(licences)
+    if not wanted:
+        return set()
+    places = CodeOccurrence.objects.filter(source__project=project).exclude(source__kind="import")
+    under = set(places.filter(licence__in=wanted).values_list("code", flat=True))
+    return under - set(places.exclude(licence__in=wanted).values_list("code", flat=True))
+
+
 def comment_count(project: Project, source: CodeSource | None = None) -> dict[str, int]:
     """In-line comments kept for training, and the functions that have any; quarantined code apart."""
     codes = Code.objects.filter(project=project, n_comments__gt=0, quarantine_reason="")

@@ -239,6 +239,21 @@ def test_provenance_of_a_code_is_released(project):
     assert release.stats["statistics"]["licences"] == {"MIT": 1}
 
 
+def test_code_that_stands_under_left_out_licences_alone_is_not_released(project, curator_client):
+    first, second, third = [item.pair.code for item in judged_project(project, ["111"] * 3)]
+    source = CodeSource.objects.create(project=project, kind="package", name="lists")
+    for code, licence in [(first, "GPL-3.0"), (second, "GPL-3.0"), (second, "MIT"), (third, "")]:
+        CodeOccurrence.objects.create(code=code, source=source, path=f"{licence}.py", licence=licence)
+    release = freeze(project, dev="0", test="0", left_out_licences=["GPL-3.0"])
+    assert {row["code_hash"] for row in rows(release, "pairs.jsonl")} == {second.content_hash, third.content_hash}
+    assert release.stats["removed"] == {"licence": 1}
+    assert ReleaseCriteria.from_dict(release.criteria).left_out_licences == ("GPL-3.0",)
+    form = {"name": "v2", "keep": "majority", "min_votes": 3, "min_share": "3/4", "dev": "0", "test": "0"}
+    form |= {"split_by": "group", "seed": "0", "left_out_licences": ["GPL-3.0", "not stated"]}
+    assert curator_client.post(f"/p/{project.slug}/releases/", form).status_code == 302
+    assert project.releases.get(name="v2").criteria["left_out_licences"] == ["", "GPL-3.0"]
+
+
 def test_the_card_has_front_matter_that_parses_and_names_existing_files(project):
     judged_project(project, PATTERNS)
     release = freeze(project)

@@ -34,10 +34,28 @@ class Command(QuarryCommand):
             help="group keeps pairs that share a query or code together; code keeps codes together and drops the rest.",
         )
         parser.add_argument("--seed", default="0", metavar="N", help="Seed of the split.")
+        parser.add_argument(
+            "--leave-out-licence",
+            action="append",
+            default=[],
+            dest="left_out_licences",
+            metavar="LICENCE",
+            help="Leave out code that stands under this licence alone; may be repeated, '' means none is stated.",
+        )
 
     def report(self, **options: Any) -> Report:
         project = self.project(options["project"])
-        names = ("keep", "min_votes", "min_share", "min_alpha_u", "dev", "test", "split_by", "seed")
+        names = (
+            "keep",
+            "min_votes",
+            "min_share",
+            "min_alpha_u",
+            "dev",
+            "test",
+            "split_by",
+            "seed",
+            "left_out_licences",
+        )
         criteria = read_criteria(**{name: options[name] for name in names}, include_imported=not options["votes_only"])
         release, job = start_freeze_release(
             project=project, name=options["name"], criteria=criteria, inline=not options["detach"]
