@@ -7,7 +7,7 @@ from core.models import Project
 from core.overview import Branch, Contribution, Stage, Step
 from curation.models import CandidateRun, Code, LogImport, Pair
 from curation.selectors import current_rule_set
-from curation.selectors.queries import RuleCounts, rule_counts
+from curation.selectors.queries import RuleCounts, left_out_count, rule_counts
 
 
 def contribution(project: Project) -> Contribution:
@@ -64,12 +64,7 @@ def _queries(project: Project, counts: RuleCounts) -> Stage:
 def _wanted(project: Project, counts: RuleCounts) -> Stage:
     """Queries with intent; below them why the last proposal left some without a pair."""
     queries = section_address("curation:queries", project)
-    left_out = project.queries.filter(
-        is_left_out=True,
-        quarantine_reason="",
-        verdicts__rule_set=current_rule_set(project),
-        verdicts__has_intent=True,
-    ).count()
+    left_out = left_out_count(project, current_rule_set(project))
     branches = [
         Branch("left out by a curator", left_out, f"{_with(queries, 'accepted')}&left_out=yes" if queries else ""),
         Branch("asked by too few people", counts.withheld, _with(queries, "accepted")),

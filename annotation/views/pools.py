@@ -19,7 +19,7 @@ from core.access import person_of, project_for, roles_in
 from core.errors import QuarryError
 from core.models import Project, Role
 from core.paging import keyset_page
-from curation.selectors import proposable_codes, proposable_queries
+from curation.selectors import proposable_codes, proposable_count
 from curation.text_views import VIEWS
 
 MAX_FILE_BYTES = 2 * 2**20
@@ -103,7 +103,7 @@ def pools(request: HttpRequest, slug: str) -> HttpResponse:
         "section": "batches",
         "form": form,
         "page": keyset_page(pools_of(project), request, size=25),
-        "n_queries": proposable_queries(project).count(),
+        "n_queries": proposable_count(project),
         "n_codes": proposable_codes(project).count(),
         "curates": Role.CURATOR in roles_in(request.user, project),
     }

@@ -14,6 +14,7 @@ from curation.selectors.code import (
 from curation.selectors.queries import (
     current_rule_set,
     judgeable_queries,
+    proposable_count,
     proposable_queries,
     rule_counts,
     rule_sets,
@@ -35,6 +36,7 @@ __all__ = [
     "pairs_to_open",
     "profile_of",
     "proposable_codes",
+    "proposable_count",
     "proposable_queries",
     "rule_counts",
     "rule_sets",

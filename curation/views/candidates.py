@@ -33,7 +33,7 @@ from curation.selectors.candidates import (
     sample_candidates,
 )
 from curation.selectors.code import proposable_codes
-from curation.selectors.queries import proposable_queries
+from curation.selectors.queries import proposable_count
 from curation.services.candidates import start_preview_candidates, start_propose_pairs
 from curation.services.candidates.settings import CLICKED, MAX_CAP, MAX_SHARDS, MAX_TOP_K
 from curation.text_views import VIEWS
@@ -127,7 +127,7 @@ def runs(request: HttpRequest, slug: str) -> HttpResponse:
         "section": "candidates",
         "page": keyset_page(candidate_runs(project), request, size=25),
         "form": form,
-        "n_queries": proposable_queries(project).count(),
+        "n_queries": proposable_count(project),
         "n_codes": proposable_codes(project).count(),
         "has_clicks": QueryClick.objects.filter(query__project=project).exists(),
         "curates": Role.CURATOR in roles_in(request.user, project),

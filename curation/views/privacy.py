@@ -26,10 +26,11 @@ from curation.selectors.privacy import (
     rows_of,
     shown_private,
 )
-from curation.selectors.queries import current_rule_set, withheld_preview
+from curation.selectors.queries import PREVIEWED_K, current_rule_set, withheld_preview
 from curation.services.privacy import SCAN_PRIVACY, quarantine_texts, release_texts, reveal_text, start_scan_privacy
 from curation.views.queries import curates, ticked
 
+COUNTED_AT_ONCE = 100_000  # queries whose askers are counted for a page; above, on request
 READERS = (Role.ADJUDICATOR, Role.READER)
 PLURAL = {TextKind.QUERY: "Queries", TextKind.CODE: "Codes"}
 
@@ -42,7 +43,9 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
     counts = counts_of_quarantine(project)
     may_decide = curates(request, project)
     rule_set = current_rule_set(project)
-    preview = withheld_preview(project, rule_set, tuple(sorted({1, 2, 3, 5, 10, project.k_anonymity})))
+    is_counted = "k" in request.GET or project.queries.count() <= COUNTED_AT_ONCE
+    sizes = tuple(sorted({*PREVIEWED_K, project.k_anonymity}))
+    preview = withheld_preview(project, rule_set, sizes) if is_counted else {}
     scan = project.jobs.filter(kind=SCAN_PRIVACY, state="done").order_by("-id").first()
     context = {
         "project": project,
@@ -52,7 +55,6 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
         "n_codes": sum(counts.codes.values()),
         "rows": _by_reason(project, counts.queries, counts.codes, linked=may_decide),
         "preview": [{"k": k, "n": n, "is_current": k == project.k_anonymity} for k, n in preview.items()],
-        "withheld": preview[project.k_anonymity],
         "rule_set": rule_set,
         "scan": scan,
         "scan_changes": _changes(scan.result) if scan else [],

@@ -16,7 +16,7 @@ from core.models import Job
 from core.paging import BadCursorError
 from curation.models import LogImport, Query, QueryCount, RuleHit, SavedFilter, Verdict
 from curation.selectors import query_browse
-from curation.selectors.queries import current_rule_set, proposable_queries
+from curation.selectors.queries import current_rule_set, proposable_count, proposable_queries
 from curation.selectors.query_browse import browse_queries, exact_count
 from curation.selectors.query_filter import ORDERS, BadFilterError, QueryFilter, filtered_queries
 from curation.services import queries as services
@@ -361,3 +361,17 @@ def test_the_commands_do_the_same(filled, tmp_path, capsys):
     for bad in (["--filter", "password=1"], []):
         with pytest.raises(SystemExit):
             call_command("bulk_queries", "leave_out", "--project=demo", *bad)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_how_many_may_be_proposed_is_the_number_of_those_that_may(filled, k):
+    filled.k_anonymity = k
+    assert proposable_count(filled) == proposable_queries(filled).count() > 0
+
+
+def test_on_a_large_project_the_effect_of_k_is_counted_on_request(filled, curator_client, monkeypatch):
+    monkeypatch.setattr("curation.views.privacy.COUNTED_AT_ONCE", 100)
+    address = reverse("curation:quarantine", args=[filled.slug])
+    first, asked = curator_client.get(address), curator_client.get(address, {"k": "show"})
+    assert (first.context["preview"], [row["k"] for row in asked.context["preview"]]) == ([], [1, 2, 3, 5, 10])
+    assert "?k=show" in first.content.decode()
