@@ -130,19 +130,20 @@ class _Helper:
         self._process: Any = None
         self._timed_out = False
         self._is_over = False
+        self._lock = threading.Lock()  # a helper that is being ended must not start another process
 
     def read(self, units: list[Unit]) -> list[list[Found]] | None:
         """What the units hold; None when the helper died or took too long over them."""
-        if self._is_over:
+        process = self._running()
+        if process is None:
             return None
-        process = self._process = self._process or _spawn()
         self._timed_out = False
         timer = threading.Timer(self._limit_s, self._stop_late)
         timer.start()
         try:
             _send(process.stdin, units)
             return _receive(process.stdout)
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):  # ValueError: `end` closed the pipe meanwhile
             self._drop()
             return None
         finally:
@@ -157,8 +158,16 @@ class _Helper:
 
     def end(self) -> None:
         """Ends the process and starts no other."""
-        self._is_over = True
+        with self._lock:
+            self._is_over = True
         self._drop()
+
+    def _running(self) -> Any:
+        """The process, started when there is none; None once the helper is ended."""
+        with self._lock:
+            if not self._is_over and self._process is None:
+                self._process = _spawn()
+            return self._process
 
     def _stop_late(self) -> None:
         self._timed_out = True
@@ -169,7 +178,8 @@ class _Helper:
     def _drop(self) -> None:
         from core.processes import end_group
 
-        process, self._process = self._process, None
+        with self._lock:
+            process, self._process = self._process, None
         if process is not None:
             end_group(process, grace_s=0.0)
             for stream in (process.stdin, process.stdout):

@@ -106,7 +106,7 @@ def saved_filters(project: Project) -> list[dict[str, Any]]:
     """The project's saved filters with their addresses."""
     address = reverse("curation:queries", args=[project.slug])
     return [
-        {"filter": saved, "href": f"{address}?{urlencode(saved.params)}"}
+        {"filter": saved, "href": f"{address}?{urlencode(sorted(saved.params.items()))}"}
         for saved in project.saved_filters.select_related("created_by")
     ]
 

@@ -280,7 +280,7 @@ def test_a_saved_filter_is_shared_replaced_and_removed(filled, curator_client, c
     client.force_login(member(filled, "curator", username="second"))
     text = client.get(reverse("curation:queries", args=["demo"])).content.decode()
     assert "rare sorts" in text
-    assert "text=sort&amp;asked_to=1&amp;order=rare" in text
+    assert "asked_to=1&amp;order=rare&amp;text=sort" in text
     curator_client.post(address, {"name": "rare sorts", "text": "parse"})
     assert SavedFilter.objects.get().params == {"text": "parse"}
     client.post(reverse("curation:delete_filter", args=["demo", saved.pk]))
