@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import Error as DatabaseTrouble
+from django.db import connection
 
 from core.errors import NotFoundError, QuarryError
 from core.jobs import create_job, run_inline
@@ -14,6 +16,15 @@ from core.models import Job, Project
 
 # A job that ended so did not meet bad input: the work itself broke off.
 FAILURES = {"crash", "worker_lost", "unavailable", "stopped", "cancelled"}
+
+
+class NoTablesError(QuarryError):
+    """The first command on a fresh database."""
+
+    code, status = "no_tables", 503
+    template = (
+        "The database has no tables yet. Make them with: python manage.py migrate (manage.py up does it by itself)."
+    )
 
 
 @dataclass
@@ -58,6 +69,10 @@ class QuarryCommand(BaseCommand):
             report = self.report(**options)
         except QuarryError as error:
             self._refuse(error, as_json=options["as_json"])
+        except DatabaseTrouble:
+            if connection.in_atomic_block or Project._meta.db_table in connection.introspection.table_names():
+                raise
+            self._refuse(NoTablesError(), as_json=options["as_json"])
         except BrokenPipeError:
             sys.exit(1)
         else:

@@ -102,7 +102,7 @@ class _Reader:
     source: CodeSource
     run: RunningJob
     n_units: int = 0
-    n_read: int = 0  # files, not blocks of records
+    n_files: int = 0  # opened, of earlier attempts too; a file of records counts once, however many blocks it has
     n_problems: int = 0
     problems: list[tuple[int, list[str]]] = field(default_factory=list)  # with the number of their piece
     n_functions: int = 0
@@ -114,7 +114,7 @@ class _Reader:
     def rows(self, pool: ReadingPool) -> Iterator[_Row]:
         """Every function of the pieces that were not stored before, in the order of the source."""
         skipped = self._resume()
-        for piece, found in pool.read(self._pieces(skipped), self.report):
+        for _, found in pool.read(self._pieces(skipped), self.report):
             for one in found:
                 if isinstance(one, Problem):
                     self._note(one)
@@ -122,7 +122,6 @@ class _Reader:
                     self.n_functions += 1
                     yield self._row(one)
             self.n_units += 1
-            self.n_read += isinstance(piece, Unit)
             self.report()
 
     def state(self, units: int, last: int) -> dict[str, Any]:
@@ -135,7 +134,10 @@ class _Reader:
         }
 
     def _pieces(self, skipped: int) -> Iterator[Unit | Problem]:
+        before = ""
         for number, piece in enumerate(self.opened.units()):
+            self.n_files += isinstance(piece, Unit) and piece.path != before
+            before = piece.path
             if number >= skipped:
                 yield piece
             elif number % 100 == 0:
@@ -154,7 +156,7 @@ class _Reader:
         self.new_state = state
         with write_transaction():
             self.source.occurrences.filter(pk__gt=state["last"]).delete()
-        self.n_units = self.n_read = state["units"]
+        self.n_units = state["units"]
         self.problems = [(0, problem) for problem in state["problems"]]
         self.n_problems = state["n_problems"]
         there = self.source.occurrences.values_list("code__content_hash", "filter_reason")
@@ -296,7 +298,7 @@ def _report(source: CodeSource, reader: _Reader, settled: dict[str, Any]) -> dic
         "code_source": source.pk,
         "name": source.name,
         "version": source.version,
-        "files": reader.n_read,
+        "files": reader.n_files,
         "unreadable_files": reader.n_problems,
         "functions": source.n_functions,
         "new_codes": source.n_new,

@@ -1,9 +1,13 @@
 """What every command does alike: reports, JSON, exit statuses."""
 
 import json
+import os
+import subprocess
+import sys
 from io import StringIO
 
 import pytest
+from django.conf import settings
 
 from core.commands import QuarryCommand, Report
 from core.errors import BadInputError
@@ -60,3 +64,19 @@ def test_a_job_that_broke_off_is_a_failure(code):
 def test_json_errors_carry_the_code():
     command, _ = call(BadInputError(problem="no"), as_json=True)
     assert json.loads(command.stdout._out.getvalue())["code"] == "bad_input"
+
+
+def test_a_command_on_a_database_without_tables_says_what_to_do(tmp_path):
+    environment = {**os.environ, "QUARRY_HOME": str(tmp_path)}
+    environment.pop("DATABASE_URL", None)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "apply_rules", "--project", "demo"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip().splitlines()[-1].startswith("error: The database has no tables yet.")
+    assert "Traceback" not in done.stderr

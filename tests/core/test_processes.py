@@ -105,7 +105,7 @@ def test_a_service_that_never_comes_up_ends_the_supervisor():
             return "ended 3 times while starting" in str(error)
         return False
 
-    eventually(fails, within_s=20)
+    assert eventually(fails, within_s=20)
     supervisor.stop()
 
 

@@ -56,7 +56,7 @@ def test_a_wake_up_that_redis_lost_is_sent_again(servers_trial):
     eventually(lambda: servers_trial.rows("SELECT 1 FROM core_workerbeat"), what="a sign of life")
     servers_trial.create_jobs("trial.count", folder=str(servers_trial.home), steps=200, pause_s=0.05)
     servers_trial.forget_wake_ups()
-    eventually(lambda: servers_trial.states() == {"running": 1}, what="the job runs")
+    assert eventually(lambda: servers_trial.states() == {"running": 1}, what="the job runs")
 
 
 @pytest.mark.servers

@@ -162,9 +162,19 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_as_one_that_was_not(project, ma
     stored_before = again.state["units"]
     read = []
     monkeypatch.setattr("curation.code_workers.read_unit", lambda unit: read.append(unit.path) or read_unit(unit))
-    ingest_code(run=run, code_source=again, spec=str(many_files))
+    report = ingest_code(run=run, code_source=again, spec=str(many_files))
+    assert report["files"] == N_FILES
     assert len(read) == N_FILES - stored_before
     assert facts(project) == facts(other)
+
+
+def test_a_file_of_records_is_one_file_however_many_blocks_it_has(project, tmp_path, monkeypatch):
+    monkeypatch.setattr("curation.code_sources.RECORD_UNIT_BYTES", 2048)
+    codes = {GOOD.replace("read_rows", f"read_rows_{number}"): number for number in range(7)}
+    (tmp_path / "code_idx_map.txt").write_text(json.dumps(codes))
+    _, job = start_ingest_code(project=project, spec=str(tmp_path / "code_idx_map.txt"))
+    report = run_inline(job).result
+    assert (report["files"], report["functions"]) == (1, 7)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
