@@ -67,14 +67,22 @@ class Printed:
         """Lines that were completed since the last call."""
         if not self.path.exists():
             return []
-        if self.path.stat().st_size < self._place:
-            self._place = 0
         with self.path.open("rb") as file:
+            if not _is_line_start(file, self._place):  # cut short, and perhaps grown again since the last look
+                self._place = 0
             new = _whole_lines(file, self._place)
         self._place += sum(len(line) for line in new)
         texts = [line.decode("utf-8", "replace").rstrip("\r\n") for line in new]
         self.lines += texts
         return texts
+
+
+def _is_line_start(file: IO[bytes], place: int) -> bool:
+    """Whether a line begins at the place: at the start of the file, or right behind a line's end."""
+    if not place:
+        return True
+    file.seek(place - 1)
+    return file.read(1) == b"\n"
 
 
 def _whole_lines(file: IO[bytes], place: int) -> list[bytes]:

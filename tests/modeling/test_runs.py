@@ -18,6 +18,7 @@ from core.jobs import RunningJob, cancel_job, claim, run_claimed, run_inline
 from core.models import Job, JobState
 from modeling.comparisons import comparisons
 from modeling.ml.errors import BadSettingError, UnknownEncoderError, UnknownRecipeError
+from modeling.ml_process import Printed
 from modeling.models import TrainingRun
 from modeling.selectors import charts, find_checkpoint, is_trained, metric_rows, run_folder
 from modeling.services import evaluations, runs
@@ -332,3 +333,15 @@ def process_of(folder: Path) -> int:
             if "modeling.ml" in command and str(folder) in command:
                 return int(entry.name)
     raise AssertionError(f"no training process writes to {folder}")
+
+
+def test_a_file_that_was_cut_and_grew_again_between_two_looks_is_read_from_its_start(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
+    printed = Printed(path)
+    assert len(printed.new_lines()) == 3
+    path.write_text('{"step": 1}\n{"step": 2, "loss": 0.25}\n{"step": 3, "loss": 0.5}\n{"st')
+    assert [json.loads(line)["step"] for line in printed.new_lines()] == [1, 2, 3]
+    assert printed.new_lines() == []
+    path.write_text('{"step": 1}\n')
+    assert printed.new_lines() == ['{"step": 1}']
