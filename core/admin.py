@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from core.forms import ThrottledAdminLogin
 from core.masking import masked
-from core.models import Job, Membership, Project, Shard, ShardStage, User, WorkerBeat
+from core.models import AuditEntry, Job, Membership, Project, Shard, ShardStage, User, WorkerBeat
 
 admin.site.site_header = "Quarry administration"
 admin.site.site_title = "Quarry administration"
@@ -94,3 +94,10 @@ class ShardAdmin(ReadOnlyAdmin):
     list_display = ["id", "stage", "number", "is_done", "claimed_at"]
     list_select_related = ["stage"]
     exclude = ["owner_token"]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "project", "act", "actor", "person", "subject_kind", "subject_id", "reason"]
+    list_filter = ["act"]
+    list_select_related = ["project", "actor", "person"]

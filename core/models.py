@@ -247,3 +247,43 @@ class Shard(models.Model):
 
     def __str__(self) -> str:
         return f"{self.stage}, shard {self.number}"
+
+
+class AuditEntry(models.Model):
+    """Somebody changed a judgement or a person's standing: who, what, before and after. Written by core/audit.py."""
+
+    project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.CASCADE, related_name="audit")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Empty: the software did it by a rule that the curator set.",
+    )
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whose judgement or standing it is.",
+    )
+    act = models.CharField(max_length=60, help_text="app.verb, as with kinds of jobs.")
+    subject_kind = models.CharField(max_length=40, blank=True, help_text="Model of the row that changed.")
+    subject_id = models.BigIntegerField(null=True, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    reason = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["project", "-id"], name="audit_of_project"),
+            models.Index(fields=["person", "-id"], name="audit_of_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} at {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,5 +1,5 @@
 """The annotation stage in the admin."""
 
-from annotation.admin import intent, plans, queue, releases
+from annotation.admin import intent, people, plans, queue, releases
 
-__all__ = ["intent", "plans", "queue", "releases"]
+__all__ = ["intent", "people", "plans", "queue", "releases"]

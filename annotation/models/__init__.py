@@ -1,11 +1,13 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
+from annotation.models.people import AnnotationSettings, Annotator, Asked, BatchMember, GoldAct, Standing
 from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
 from annotation.models.pools import Pool, PoolEntry
 from annotation.models.queue import (
     SHOWABLE,
     Batch,
+    BatchKind,
     Comment,
     Guideline,
     Item,
@@ -21,10 +23,16 @@ from annotation.models.votes import NO_INTENT_REASONS, CannotJudge, Intent, Rate
 __all__ = [
     "NO_INTENT_REASONS",
     "SHOWABLE",
+    "AnnotationSettings",
+    "Annotator",
+    "Asked",
     "Batch",
+    "BatchKind",
+    "BatchMember",
     "BatchPlan",
     "CannotJudge",
     "Comment",
+    "GoldAct",
     "GoldAnswer",
     "GoldTurn",
     "Guideline",
@@ -47,6 +55,7 @@ __all__ = [
     "Skip",
     "Slot",
     "SlotState",
+    "Standing",
     "Vote",
     "VoteRevision",
 ]

@@ -23,12 +23,16 @@ class BatchPlan(models.Model):
 
 
 class GoldAnswer(models.Model):
-    """The answer that is known of a gold item, and from where."""
+    """The answer that is known of a gold, training or qualification item, and from where."""
 
     item = models.OneToOneField("annotation.Item", on_delete=models.CASCADE, related_name="gold")
     intent = models.CharField(max_length=8, help_text="yes or no")
     answer = models.PositiveSmallIntegerField(null=True, blank=True, help_text="1 or 0; empty when intent is no.")
-    origin = models.CharField(max_length=12, help_text="judged: unanimous votes of people; imported: a labelled file.")
+    origin = models.CharField(
+        max_length=12,
+        help_text="judged: unanimous votes of people; imported: a labelled file; adjudicated, curator: one person.",
+    )
+    why = models.TextField(blank=True, help_text="The explanation that a training item shows after the vote.")
 
 
 class GoldTurn(models.Model):

@@ -24,11 +24,27 @@ class Guideline(models.Model):
         return f"guideline v{self.version} of {self.project}"
 
 
+class BatchKind(models.TextChoices):
+    """What the items of a batch are for; a pilot is a live batch with a flag, a test pool a live batch of a pool."""
+
+    LIVE = "live", "Live"
+    INTENT_ONLY = "intent_only", "Intent only"
+    TRAINING = "training", "Training"
+    QUALIFICATION = "qualification", "Qualification"
+
+
 class Batch(models.Model):
     """Pairs opened for annotation together."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="batches")
     name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=13, choices=BatchKind.choices, default=BatchKind.LIVE)
+    priority = models.IntegerField(default=0, help_text="Lower comes first; copied onto its items and slots.")
+    is_invited_only = models.BooleanField(default=False, help_text="Only people who are named members get its pairs.")
+    max_votes_per_person = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    max_votes_per_day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of one person, from midnight UTC on. Empty: no limit."
+    )
     overlap = models.PositiveSmallIntegerField(default=3)
     max_extra_votes = models.PositiveSmallIntegerField(default=2)
     is_pilot = models.BooleanField(default=False, help_text="A pilot's votes stay out of releases by default.")

@@ -29,7 +29,7 @@ from annotation.intent_samples import (
     draw,
     strata_of,
 )
-from annotation.models import Batch, IntentClassifier, IntentSample, Item, Purpose, SampledQuery, Slot
+from annotation.models import Batch, BatchKind, IntentClassifier, IntentSample, Item, Purpose, SampledQuery, Slot
 from annotation.services.batches import MAX_OVERLAP
 from core.db import retry_when_busy, run_in_chunks, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError
@@ -243,6 +243,7 @@ def _new_batch(project: Project, name: str, settings: SampleSettings) -> Batch:
     try:
         with write_transaction():
             return Batch.objects.create(
+                kind=BatchKind.INTENT_ONLY,
                 project=project,
                 name=name,
                 overlap=settings.overlap or project.overlap,

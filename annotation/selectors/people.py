@@ -1,0 +1,16 @@
+"""Reads of the people at work in a project, and of what the curator asks of them."""
+
+from annotation.models import AnnotationSettings, Annotator
+from core.models import Project, User
+
+
+def annotation_settings(project: Project) -> AnnotationSettings:
+    """The project's settings; unsaved defaults where the curator has changed nothing yet."""
+    known = AnnotationSettings.objects.filter(project=project).first()
+    return known or AnnotationSettings(project=project)
+
+
+def annotator_of(project: Project, person: User) -> Annotator:
+    """The person's row in the project; an unsaved one where they have claimed nothing yet."""
+    known = Annotator.objects.filter(project=project, person=person).first()
+    return known or Annotator(project=project, person=person)
