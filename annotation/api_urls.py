@@ -2,17 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import intent, plans, pools, quality, queue, releases
+from annotation.api import batches, intent, judge, plans, pools, quality, releases
 
 urlpatterns: list[URLPattern] = [
-    path("projects/<slug:slug>/leases/", queue.LeasesApi.as_view(), name="api-claim"),
-    path("projects/<slug:slug>/leases/heartbeat/", queue.HeartbeatApi.as_view(), name="api-heartbeat"),
-    path("projects/<slug:slug>/votes/", queue.VotesApi.as_view(), name="api-votes"),
-    path("projects/<slug:slug>/votes/<int:pk>/", queue.VoteApi.as_view(), name="api-vote"),
-    path("projects/<slug:slug>/undo/", queue.UndoApi.as_view(), name="api-undo"),
-    path("projects/<slug:slug>/skip/", queue.SkipApi.as_view(), name="api-skip"),
-    path("projects/<slug:slug>/comments/", queue.CommentsApi.as_view(), name="api-comments"),
-    path("projects/<slug:slug>/batches/", queue.BatchesApi.as_view(), name="api-batches"),
+    path("projects/<slug:slug>/leases/", judge.LeasesApi.as_view(), name="api-claim"),
+    path("projects/<slug:slug>/leases/heartbeat/", judge.HeartbeatApi.as_view(), name="api-heartbeat"),
+    path("projects/<slug:slug>/votes/", judge.VotesApi.as_view(), name="api-votes"),
+    path("projects/<slug:slug>/votes/<int:pk>/", judge.VoteApi.as_view(), name="api-vote"),
+    path("projects/<slug:slug>/undo/", judge.UndoApi.as_view(), name="api-undo"),
+    path("projects/<slug:slug>/skip/", judge.SkipApi.as_view(), name="api-skip"),
+    path("projects/<slug:slug>/comments/", judge.CommentsApi.as_view(), name="api-comments"),
+    path("projects/<slug:slug>/batches/", batches.BatchesApi.as_view(), name="api-batches"),
     path("projects/<slug:slug>/batches/plan/", plans.PlanBatchApi.as_view(), name="api-plan-batch"),
     path("projects/<slug:slug>/batches/plan/preview/", plans.PlanPreviewApi.as_view(), name="api-plan-preview"),
     path("projects/<slug:slug>/batches/<int:pk>/plan/", plans.BatchPlanApi.as_view(), name="api-batch-plan"),
@@ -20,7 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/pools/", pools.PoolsApi.as_view(), name="api-pools"),
     path("projects/<slug:slug>/pools/<int:pk>/", pools.PoolApi.as_view(), name="api-pool"),
     path("projects/<slug:slug>/pools/<int:pk>/qrels/", pools.QrelsApi.as_view(), name="api-qrels"),
-    path("projects/<slug:slug>/batches/<int:pk>/", queue.BatchActApi.as_view(), name="api-batch"),
+    path("projects/<slug:slug>/batches/<int:pk>/", batches.BatchActApi.as_view(), name="api-batch"),
     path("projects/<slug:slug>/agreement/", quality.AgreementApi.as_view(), name="api-agreement"),
     path("projects/<slug:slug>/intent-samples/", intent.IntentSamplesApi.as_view(), name="api-intent-samples"),
     path("projects/<slug:slug>/intent-samples/plan/", intent.IntentSamplePlanApi.as_view(), name="api-intent-plan"),

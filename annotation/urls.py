@@ -2,25 +2,25 @@
 
 from django.urls import URLPattern, path
 
-from annotation.views import curves, intent, plans, pools, quality, queue, releases
+from annotation.views import batches, curves, guideline, intent, items, judge, plans, pools, quality, releases
 
 app_name = "annotation"
 urlpatterns: list[URLPattern] = [
-    path("p/<slug:slug>/judge/", queue.judge, name="judge"),
-    path("p/<slug:slug>/judge/history/", queue.history, name="history"),
-    path("p/<slug:slug>/judge/history/<int:pk>/", queue.own_vote, name="own-vote"),
-    path("p/<slug:slug>/guideline/", queue.guideline, name="guideline"),
-    path("p/<slug:slug>/guideline/edit/", queue.edit_guideline, name="guideline-edit"),
-    path("p/<slug:slug>/batches/", queue.batches, name="batches"),
+    path("p/<slug:slug>/judge/", judge.judge, name="judge"),
+    path("p/<slug:slug>/judge/history/", judge.history, name="history"),
+    path("p/<slug:slug>/judge/history/<int:pk>/", judge.own_vote, name="own-vote"),
+    path("p/<slug:slug>/guideline/", guideline.guideline, name="guideline"),
+    path("p/<slug:slug>/guideline/edit/", guideline.edit_guideline, name="guideline-edit"),
+    path("p/<slug:slug>/batches/", batches.batches, name="batches"),
     path("p/<slug:slug>/batches/plan/", plans.plan, name="plan"),
     path("p/<slug:slug>/batches/plan/estimate/", plans.plan_estimate, name="plan-estimate"),
     path("p/<slug:slug>/candidates/<int:pk>/judged/", curves.score_curve, name="score-curve"),
     path("p/<slug:slug>/pools/", pools.pools, name="pools"),
     path("p/<slug:slug>/pools/<int:pk>/", pools.pool, name="pool"),
     path("p/<slug:slug>/pools/<int:pk>/qrels/", pools.pool_qrels, name="pool-qrels"),
-    path("p/<slug:slug>/batches/<int:pk>/", queue.batch, name="batch"),
-    path("p/<slug:slug>/batches/<int:pk>/change/", queue.change_batch, name="batch-change"),
-    path("p/<slug:slug>/items/<int:pk>/", queue.item, name="item"),
+    path("p/<slug:slug>/batches/<int:pk>/", batches.batch, name="batch"),
+    path("p/<slug:slug>/batches/<int:pk>/change/", batches.change_batch, name="batch-change"),
+    path("p/<slug:slug>/items/<int:pk>/", items.item, name="item"),
     path("p/<slug:slug>/agreement/", quality.agreement, name="agreement"),
     path("p/<slug:slug>/agreement/pairs/", quality.disagreements, name="disagreements"),
     path("p/<slug:slug>/intent/", intent.intent, name="intent"),

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from annotation.api.queue import BatchOutput
+from annotation.api.batches import BatchOutput
 from annotation.planning import BANDS, MIXES, ORDERS
 from annotation.selectors.gold import gold_results
 from annotation.selectors.queue import batches_of

@@ -1,118 +1,15 @@
 """What the queue looks like: for the page of one person, and for the curator."""
 
-import re
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
-from django.utils.safestring import SafeString, mark_safe
 
 from annotation.models import SHOWABLE, Batch, Comment, IntentSample, Item, Purpose, Skip, Slot, SlotState, Vote
 from annotation.selectors.gold import gold_to_come
 from core.models import Project, User
-from core.rendering import highlighted
-from curation.models import Code
-
-
-# --- the pair on the page -----------------------------------------------------------------------------
-@dataclass(frozen=True)
-class CodePart:
-    """A run of lines: header, docstring or body, as highlighted HTML."""
-
-    name: str
-    html: SafeString
-
-
-@dataclass(frozen=True)
-class ShownPair:
-    """A leased pair as the page shows it. `key` names the vote that this showing may lead to."""
-
-    token: uuid.UUID | None
-    item_id: int
-    key: uuid.UUID
-    lane: int | None
-    query: str
-    parts: list[CodePart]
-    provenance: list[str]
-    has_code: bool = True  # False: only the intent of the query is asked for
-
-
-def shown_pair(slot: Slot) -> ShownPair:
-    """The pair of a leased slot (see `services.leases.slots_to_show`), code coloured and told apart."""
-    pair = slot.item.pair
-    return ShownPair(
-        token=slot.token,
-        item_id=slot.item_id,
-        key=uuid.uuid4(),
-        lane=slot.lane,
-        query=str(slot.item.query),  # says only that it is held back, when it is
-        parts=code_parts(pair.code) if pair else [],
-        provenance=provenance(pair.code) if pair else [],
-        has_code=pair is not None,
-    )
-
-
-def code_parts(code: Code) -> list[CodePart]:
-    """The code's lines as header, docstring and body, in the order of its language: Python's docstring stands inside,
-    that of other languages above. Code without a docstring is a header and a body."""
-    if code.quarantine_reason:
-        return [CodePart("body", mark_safe("[held back for privacy]\n"))]
-    coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
-    lines = coloured.rstrip("\n").split("\n")
-    if code.language != "python":
-        return _shown(list(_cuts_above(code, lines)))
-    header_end = _lines_of_header(code, lines)
-    doc_end = _end_of_docstring(lines, header_end)
-    cuts = [("header", lines[:header_end]), ("docstring", lines[header_end:doc_end]), ("body", lines[doc_end:])]
-    return _shown(cuts)
-
-
-def _shown(cuts: list[tuple[str, list[str]]]) -> list[CodePart]:
-    return [CodePart(name, mark_safe("\n".join(part) + "\n")) for name, part in cuts if part]
-
-
-def _cuts_above(code: Code, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Documentation above the header: cut by where the stored header stands in the text."""
-    at = code.text.find(code.header) if code.header else -1
-    doc_end = code.text.count("\n", 0, at) if at > 0 else 0
-    header_end = doc_end + code.header.count("\n") + 1 if at >= 0 else 1
-    yield from (("docstring", lines[:doc_end]), ("header", lines[doc_end:header_end]), ("body", lines[header_end:]))
-
-
-def _lines_of_header(code: Code, lines: list[str]) -> int:
-    """Lines up to the docstring where there is one, else as many as the header has."""
-    if code.docstring:
-        first = next((index for index, line in enumerate(lines) if 'class="sd"' in line), None)
-        if first is not None:
-            return first
-    return min(len(lines), len(code.header.splitlines()) or 1)
-
-
-def _end_of_docstring(lines: list[str], start: int) -> int:
-    """Index after the last line of the run of docstring lines at `start`; empty lines inside belong to it."""
-    end = start
-    for index in range(start, len(lines)):
-        if 'class="sd"' in lines[index]:
-            end = index + 1
-        elif lines[index].strip():
-            break
-    return end
-
-
-def provenance(code: Code) -> list[str]:
-    """Where the code stands, in pieces: qualified name, place, lines, licence."""
-    if code.quarantine_reason:
-        return []
-    place = code.occurrences.select_related("source").order_by("id").first()
-    if place is None:
-        return [code.name]
-    lines = f"lines {place.start_line}-{place.end_line}" if place.end_line else ""
-    source = " ".join(part for part in (place.repository or place.source.name, place.source.version[:12]) if part)
-    return [part for part in (place.qualified_name or code.name, source, place.path, lines, place.licence) if part]
 
 
 # --- the person's progress ----------------------------------------------------------------------------

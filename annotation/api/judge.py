@@ -1,8 +1,7 @@
-"""The judge page's endpoints and the batches, over the same services as the pages."""
+"""The judge page's endpoints, over the same services as the page."""
 
 from typing import Any
 
-from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -10,14 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from annotation.models import Batch, Intent, Reason, Slot
-from annotation.selectors.queue import batches_of, progress_of, shown_pair
-from annotation.services import batches, leases, votes
+from annotation.api.inputs import valid_input
+from annotation.models import Intent, Reason, Slot
+from annotation.selectors.queue import progress_of
+from annotation.selectors.shown import shown_pair
+from annotation.services import leases, votes
 from annotation.services.votes import Judgement
 from core.access import person_of, project_for
 from core.models import Project, Role, User
-from curation.models import CandidateRun
-from curation.selectors import pairs_to_open
 
 PROJECT = OpenApiParameter("slug", str, OpenApiParameter.PATH, description="The project.")
 
@@ -73,7 +72,7 @@ class LeasesApi(APIView):
     @extend_schema(operation_id="claim", parameters=[PROJECT], request=HaveInput, responses=TurnOutput)
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
-        given = _valid(HaveInput, request)
+        given = valid_input(HaveInput, request)
         held = leases.fill_lanes(project=project, person=person_of(request))
         return Response(turn(project, person_of(request), held, given["have"]))
 
@@ -92,7 +91,7 @@ class HeartbeatApi(APIView):
     @extend_schema(operation_id="heartbeat", parameters=[PROJECT], request=Input, responses=Output)
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
-        given = _valid(self.Input, request)
+        given = valid_input(self.Input, request)
         alive = leases.renew(project=project, person=person_of(request), tokens=given["tokens"])
         progress = progress_of(project, person_of(request))
         return Response({"alive": alive, "mine": progress.mine, "left": progress.left})
@@ -119,7 +118,7 @@ class VotesApi(APIView):
     @extend_schema(operation_id="vote", parameters=[PROJECT], request=Input, responses=Output)
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
-        given = _valid(self.Input, request)
+        given = valid_input(self.Input, request)
         receipt = votes.submit_vote(
             project=project,
             person=person_of(request),
@@ -150,7 +149,10 @@ class VoteApi(APIView):
     def put(self, request: Request, slug: str, pk: int) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
         vote = votes.correct_vote(
-            project=project, person=person_of(request), vote_id=pk, judgement=Judgement(**_valid(self.Input, request))
+            project=project,
+            person=person_of(request),
+            vote_id=pk,
+            judgement=Judgement(**valid_input(self.Input, request)),
         )
         return Response({"vote": vote.pk})
 
@@ -164,7 +166,7 @@ class UndoApi(APIView):
     @extend_schema(operation_id="undo", parameters=[PROJECT], request=Input, responses=TurnOutput)
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
-        given = _valid(self.Input, request)
+        given = valid_input(self.Input, request)
         _, held = votes.undo(project=project, person=person_of(request), key=given["key"])
         return Response(turn(project, person_of(request), held, given["have"]))
 
@@ -178,7 +180,7 @@ class SkipApi(APIView):
     @extend_schema(operation_id="skip", parameters=[PROJECT], request=Input, responses=TurnOutput)
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
-        given = _valid(self.Input, request)
+        given = valid_input(self.Input, request)
         held = votes.skip(project=project, person=person_of(request), token=given["token"])
         return Response(turn(project, person_of(request), held, given["have"]))
 
@@ -198,7 +200,7 @@ class CommentsApi(APIView):
     @extend_schema(operation_id="comment", parameters=[PROJECT], request=Input, responses={201: Output})
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
-        given = _valid(self.Input, request)
+        given = valid_input(self.Input, request)
         comment = votes.add_comment(
             project=project,
             person=person_of(request),
@@ -207,87 +209,3 @@ class CommentsApi(APIView):
             is_flag=given["is_flag"],
         )
         return Response({"comment": comment.pk, "was_masked": comment.was_masked}, status=201)
-
-
-# --- batches -----------------------------------------------------------------------------------------------
-class BatchOutput(serializers.ModelSerializer):
-    n_items = serializers.IntegerField(help_text="Pairs.")
-    n_finished = serializers.IntegerField(help_text="Pairs with all the votes they want.")
-    n_aside = serializers.IntegerField(help_text="Pairs set aside for the curator.")
-    n_votes = serializers.IntegerField()
-    n_wanted = serializers.IntegerField(help_text="Votes wanted, extra votes included.")
-
-    class Meta:
-        model = Batch
-        fields = [
-            "id",
-            "name",
-            "overlap",
-            "max_extra_votes",
-            "is_pilot",
-            "is_paused",
-            "is_closed",
-            "created_at",
-            "n_items",
-            "n_finished",
-            "n_aside",
-            "n_votes",
-            "n_wanted",
-        ]
-
-
-class BatchesApi(APIView):
-    """Lists the batches, opens one."""
-
-    class Input(serializers.Serializer):
-        name = serializers.CharField(allow_blank=True, default="", max_length=100)
-        overlap = serializers.IntegerField(allow_null=True, default=None, min_value=1, max_value=batches.MAX_OVERLAP)
-        max_extra = serializers.IntegerField(allow_null=True, default=None, min_value=0, max_value=batches.MAX_OVERLAP)
-        limit = serializers.IntegerField(allow_null=True, default=None, min_value=1)
-        run = serializers.IntegerField(allow_null=True, default=None, help_text="Candidate run; all when left out.")
-        is_pilot = serializers.BooleanField(default=False)
-
-    @extend_schema(operation_id="list_batches", parameters=[PROJECT], responses=BatchOutput(many=True))
-    def get(self, request: Request, slug: str) -> Response:
-        project = project_for(request.user, slug, Role.ADJUDICATOR, Role.READER)
-        return Response(BatchOutput(batches_of(project), many=True).data)
-
-    @extend_schema(operation_id="open_batch", parameters=[PROJECT], request=Input, responses={201: BatchOutput})
-    def post(self, request: Request, slug: str) -> Response:
-        project = project_for(request.user, slug, Role.CURATOR)
-        given = _valid(self.Input, request)
-        run_id = given.pop("run")
-        run = get_object_or_404(CandidateRun, project=project, pk=run_id) if run_id is not None else None
-        batch = batches.open_batch(
-            project=project, pairs=pairs_to_open(project, run=run), user=person_of(request), **given
-        )
-        return Response(BatchOutput(batches_of(project).get(pk=batch.pk)).data, status=201)
-
-
-ACTS = {
-    "pause": batches.pause_batch,
-    "resume": batches.resume_batch,
-    "close": batches.close_batch,
-    "reopen": batches.reopen_batch,
-}
-
-
-class BatchActApi(APIView):
-    """Pauses, resumes, closes or reopens a batch."""
-
-    class Input(serializers.Serializer):
-        act = serializers.ChoiceField(sorted(ACTS))
-
-    @extend_schema(operation_id="change_batch", parameters=[PROJECT], request=Input, responses=BatchOutput)
-    def post(self, request: Request, slug: str, pk: int) -> Response:
-        project = project_for(request.user, slug, Role.CURATOR)
-        batch = get_object_or_404(project.batches, pk=pk)
-        ACTS[_valid(self.Input, request)["act"]](batch=batch)
-        return Response(BatchOutput(batches_of(project).get(pk=pk)).data)
-
-
-def _valid(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
-    """The request's data as the serializer reads it; DRF turns what does not fit into a 400."""
-    given = serializer(data=request.data)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)
