@@ -1,5 +1,6 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
+from annotation.models.control import QualificationAttempt, SetAside
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
 from annotation.models.people import AnnotationSettings, Annotator, Asked, BatchMember, GoldAct, Standing
 from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
@@ -18,9 +19,19 @@ from annotation.models.queue import (
     SlotState,
 )
 from annotation.models.releases import ImportedLabel, Release, ReleaseFile, ReleaseState
-from annotation.models.votes import NO_INTENT_REASONS, CannotJudge, Intent, RaterKind, Reason, Vote, VoteRevision
+from annotation.models.votes import (
+    COUNTED,
+    NO_INTENT_REASONS,
+    CannotJudge,
+    Intent,
+    RaterKind,
+    Reason,
+    Vote,
+    VoteRevision,
+)
 
 __all__ = [
+    "COUNTED",
     "NO_INTENT_REASONS",
     "SHOWABLE",
     "AnnotationSettings",
@@ -46,12 +57,14 @@ __all__ = [
     "Pool",
     "PoolEntry",
     "Purpose",
+    "QualificationAttempt",
     "RaterKind",
     "Reason",
     "Release",
     "ReleaseFile",
     "ReleaseState",
     "SampledQuery",
+    "SetAside",
     "Skip",
     "Slot",
     "SlotState",

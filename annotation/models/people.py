@@ -78,6 +78,12 @@ class AnnotationSettings(models.Model):
     qualification_bar = models.FloatField(
         default=0.8, help_text="Share of qualification items that must be right before live pairs are handed out."
     )
+    qualification_size = models.PositiveSmallIntegerField(
+        default=10, help_text="Qualification items of one attempt; fewer where fewer are there."
+    )
+    qualification_attempts = models.PositiveSmallIntegerField(
+        default=2, help_text="Attempts a person has, each on items that are new to them."
+    )
     gold_act = models.CharField(max_length=8, choices=GoldAct.choices, default=GoldAct.WARN)
     gold_bar = models.FloatField(default=0.7, help_text="Share of the last gold items that must be right.")
     gold_window = models.PositiveSmallIntegerField(default=10, help_text="How many of the last gold items count.")
@@ -97,6 +103,9 @@ class AnnotationSettings(models.Model):
             models.CheckConstraint(
                 condition=Q(qualification_bar__gte=0, qualification_bar__lte=1, gold_bar__gte=0, gold_bar__lte=1),
                 name="annotation_bars_are_shares",
+            ),
+            models.CheckConstraint(
+                condition=Q(qualification_size__gte=1, qualification_attempts__gte=1), name="qualification_takes_one"
             ),
             models.CheckConstraint(
                 condition=Q(repeat_share__gte=0, repeat_share__lte=0.5), name="annotation_repeats_at_most_half"

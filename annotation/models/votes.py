@@ -50,6 +50,11 @@ NO_INTENT_REASONS = (
 )
 
 
+# What a vote must be to count in agreement, consensus and releases: neither taken back by its person nor set aside by a
+# curator. One that is only not taken back *stands*: it keeps its person from judging the item again.
+COUNTED = Q(retracted_at__isnull=True, set_aside_at__isnull=True)
+
+
 class Vote(models.Model):
     """Both steps of one person's judgement. `answer` is NULL unless intent is yes and the code could be judged.
 
@@ -73,6 +78,9 @@ class Vote(models.Model):
     rater_kind = models.CharField(max_length=10, choices=RaterKind.choices, default=RaterKind.HUMAN)
     created_at = models.DateTimeField(auto_now_add=True)
     retracted_at = models.DateTimeField(null=True, blank=True)
+    set_aside_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a curator decided that it no longer counts; it stays as it is."
+    )
 
     class Meta:
         constraints = [
@@ -93,6 +101,11 @@ class Vote(models.Model):
         indexes = [
             models.Index(fields=["project", "id"], condition=Q(retracted_at__isnull=True), name="vote_of_project"),
             models.Index(fields=["person", "project", "-id"], name="vote_of_person"),
+            models.Index(
+                fields=["project", "person", "set_aside_at"],
+                condition=Q(set_aside_at__isnull=False),
+                name="vote_set_aside",
+            ),
         ]
 
 

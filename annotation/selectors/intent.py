@@ -11,6 +11,7 @@ from annotation.agreement import RESAMPLES, Alpha, Pattern, alpha
 from annotation.intent_keywords import Keyword, suggest_keywords
 from annotation.intent_samples import EVEN_CHANCE, band_names
 from annotation.models import (
+    COUNTED,
     NO_INTENT_REASONS,
     IntentClassifier,
     IntentSample,
@@ -93,7 +94,7 @@ class JudgedQuery:
 
 def judged_queries(sample: IntentSample) -> list[JudgedQuery]:
     """The queries of a sample that may be shown, in the order of their ids."""
-    standing = Q(item__votes__retracted_at=None)
+    standing = Q(item__votes__retracted_at=None, item__votes__set_aside_at=None)
     rows = (
         sample.queries.filter(query__quarantine_reason="")
         .annotate(
@@ -127,7 +128,7 @@ def judged_queries(sample: IntentSample) -> list[JudgedQuery]:
 
 def _reasons(sample: IntentSample) -> dict[int, Counter[str]]:
     """Item id -> how many people gave which category."""
-    votes = Vote.objects.filter(item__sampled__sample=sample, retracted_at=None, intent="no").exclude(reason="")
+    votes = Vote.objects.filter(COUNTED, item__sampled__sample=sample, intent="no").exclude(reason="")
     found: dict[int, Counter[str]] = {}
     for item_id, reason, n in votes.values_list("item_id", "reason").annotate(n=Count("id")):
         found.setdefault(item_id, Counter())[reason] += n
@@ -381,7 +382,7 @@ def order_of(side: str) -> str:
 
 def labels_of(query_ids: Iterable[int]) -> dict[int, bool | None]:
     """Query id -> what the majority of people who judged its intent alone say; None while that is open."""
-    standing = Q(votes__retracted_at=None)
+    standing = Q(votes__retracted_at=None, votes__set_aside_at=None)
     items = (
         Item.objects.filter(query__in=list(query_ids), purpose=Purpose.INTENT_ONLY)
         .annotate(

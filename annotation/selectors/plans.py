@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Avg, Count, F, QuerySet
 
 from annotation.consensus import Tally, verdict
-from annotation.models import Batch, Item, Purpose, RaterKind, Vote
+from annotation.models import COUNTED, Batch, Item, Purpose, RaterKind, Vote
 from annotation.planning import BELOW, KEPT, OVER_CAP, Row
 from annotation.selectors.votes import counted_votes
 from core.models import Membership, Project, Role, User
@@ -36,7 +36,7 @@ class Pace:
 
 def measured_pace(project: Project, *, max_extra: int | None = None) -> Pace:
     """The median of the latest human votes and the mean of extra votes on finished pairs; assumptions without them."""
-    latest = Vote.objects.filter(project=project, retracted_at__isnull=True, seconds__gt=0).order_by("-id")
+    latest = Vote.objects.filter(COUNTED, project=project, seconds__gt=0).order_by("-id")
     people = latest.filter(rater_kind=RaterKind.HUMAN)
     seconds = list(people.values_list("seconds", flat=True)[:PACE_OF_VOTES])
     if seconds:

@@ -12,7 +12,7 @@ from django.db.models import Count, ExpressionWrapper, F, FloatField, Prefetch, 
 from django.db.models.functions import Cast
 
 from annotation.consensus import Tally
-from annotation.models import Item, Purpose, Vote
+from annotation.models import COUNTED, Item, Purpose, Vote
 from annotation.quality import ItemPattern, RaterPattern
 from core.models import Project
 
@@ -30,8 +30,9 @@ _ITEM_TALLY = """
         JOIN curation_query AS query ON query.id = item.query_id
         JOIN curation_pair AS pair ON pair.id = item.pair_id
         JOIN curation_code AS code ON code.id = pair.code_id
-        WHERE vote.project_id = %s AND vote.retracted_at IS NULL AND item.purpose = 'live'
-              AND batch.is_pilot = %s AND query.quarantine_reason = '' AND code.quarantine_reason = ''
+        WHERE vote.project_id = %s AND vote.retracted_at IS NULL AND vote.set_aside_at IS NULL
+              AND item.purpose = 'live' AND batch.is_pilot = %s
+              AND query.quarantine_reason = '' AND code.quarantine_reason = ''
         GROUP BY vote.item_id, item.batch_id, item.query_id, item.is_set_aside
     )
 """
@@ -46,7 +47,8 @@ _ITEM_PATTERNS = f"""
 _RATER_PATTERNS = f"""
     WITH {_ITEM_TALLY}
     SELECT vote.person_id, vote.intent, vote.answer, n_yes, n_no, n_unclear, n_one, n_zero, COUNT(*)
-    FROM item_tally JOIN annotation_vote AS vote ON vote.item_id = item_tally.item_id AND vote.retracted_at IS NULL
+    FROM item_tally JOIN annotation_vote AS vote ON vote.item_id = item_tally.item_id
+         AND vote.retracted_at IS NULL AND vote.set_aside_at IS NULL
     GROUP BY vote.person_id, vote.intent, vote.answer, n_yes, n_no, n_unclear, n_one, n_zero
 """
 
@@ -83,8 +85,8 @@ def unanimous_pairs(project: Project, *, min_votes: int = 3) -> list[tuple[int, 
     Pilot batches count as well; anybody who could not judge makes a pair unclear. In the order of content hashes.
     """
     standing = Vote.objects.filter(
+        COUNTED,
         project=project,
-        retracted_at=None,
         item__purpose=Purpose.LIVE,
         item__is_set_aside=False,
         item__query__quarantine_reason="",
@@ -113,10 +115,10 @@ def _answer(one: int, zero: int) -> int | None:
 
 
 def counted_votes(project: Project) -> QuerySet[Vote]:
-    """Votes that releases count: live, not retracted, no pilot, nothing quarantined."""
+    """Votes that releases count: live, neither taken back nor set aside, no pilot, nothing quarantined."""
     return Vote.objects.filter(
+        COUNTED,
         project=project,
-        retracted_at=None,
         item__purpose=Purpose.LIVE,
         item__batch__is_pilot=False,
         item__query__quarantine_reason="",
@@ -129,7 +131,7 @@ def items_by_disagreement(project: Project) -> QuerySet[Item]:
 
     The order is that of alpha_u, lowest first: both depend on d_u alone.
     """
-    standing = Q(votes__retracted_at=None)
+    standing = Q(votes__retracted_at=None, votes__set_aside_at=None)
     ones = Count("votes", filter=standing & Q(votes__answer=1))
     zeros = Count("votes", filter=standing & Q(votes__answer=0))
     one, zero = Cast("ones", FloatField()), Cast("zeros", FloatField())  # double on both engines, so places compare
@@ -145,8 +147,6 @@ def items_by_disagreement(project: Project) -> QuerySet[Item]:
         .filter(ones__gt=1 - F("zeros"))
         .annotate(disagreement=ExpressionWrapper(one * zero / (m * (m - 1.0)), output_field=FloatField()))
         .select_related("query", "pair__code", "batch")
-        .prefetch_related(
-            Prefetch("votes", Vote.objects.filter(retracted_at=None).select_related("person").order_by("id"))
-        )
+        .prefetch_related(Prefetch("votes", Vote.objects.filter(COUNTED).select_related("person").order_by("id")))
         .order_by("-disagreement", "id")
     )

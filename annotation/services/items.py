@@ -7,7 +7,7 @@ nobody holds is closed, not deleted: it may carry a retracted vote.
 from collections.abc import Sequence
 
 from annotation.consensus import Tally, needs_more_votes
-from annotation.models import Batch, Intent, Item, Purpose, Slot, SlotState, Vote
+from annotation.models import COUNTED, Batch, Intent, Item, Purpose, Slot, SlotState, Vote
 
 SET_ASIDE_AFTER = 2
 
@@ -54,7 +54,7 @@ def settle(item: Item) -> None:
     wanted_for = _WANTED.get(Purpose(item.purpose))
     if wanted_for is None:
         return
-    votes = list(item.votes.filter(retracted_at__isnull=True))
+    votes = list(item.votes.filter(COUNTED))
     batch = item.batch
     is_set_aside = sum(could_not_judge(vote) for vote in votes) >= SET_ASIDE_AFTER
     if is_set_aside:

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotation.models import (
+    COUNTED,
     NO_INTENT_REASONS,
     Comment,
     Guideline,
@@ -229,9 +230,9 @@ def _keep_late(
 
 
 def last_vote(*, project: Project, person: User) -> Vote | None:
-    """The vote that undo would take back: the newest one that stands, while its batch is open."""
+    """The vote that undo would take back: the newest one that counts, while its batch is open."""
     vote = (
-        project.votes.filter(person=person, retracted_at__isnull=True)
+        project.votes.filter(COUNTED, person=person)
         .exclude(rater_kind=RaterKind.IMPORTED)
         .select_related("slot", "item__batch")
         .order_by("-id")
@@ -296,6 +297,8 @@ def correct_vote(*, project: Project, person: User, vote_id: int, judgement: Jud
         )
         if vote is None:
             raise NotFoundError(what="vote of yours", name=vote_id)
+        if vote.set_aside_at is not None:
+            raise ConflictError(problem="A curator has set this vote aside; it no longer counts and cannot change.")
         if vote.item.batch.is_closed:
             raise ConflictError(problem=f"The batch {vote.item.batch.name} is closed; its votes cannot change.")
         judgement.check_fits(has_code=vote.item.pair_id is not None)
