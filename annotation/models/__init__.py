@@ -1,10 +1,12 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
 from annotation.models.control import QualificationAttempt, SetAside
+from annotation.models.guidelines import GuidelineExample
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
 from annotation.models.people import AnnotationSettings, Annotator, Asked, BatchMember, GoldAct, Standing
 from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
 from annotation.models.pools import Pool, PoolEntry
+from annotation.models.preferences import JudgePreferences, TextSize
 from annotation.models.queue import (
     SHOWABLE,
     Batch,
@@ -47,12 +49,14 @@ __all__ = [
     "GoldAnswer",
     "GoldTurn",
     "Guideline",
+    "GuidelineExample",
     "ImportedLabel",
     "Intent",
     "IntentClassifier",
     "IntentSample",
     "IntentScore",
     "Item",
+    "JudgePreferences",
     "LateSubmission",
     "Pool",
     "PoolEntry",
@@ -69,6 +73,7 @@ __all__ = [
     "Slot",
     "SlotState",
     "Standing",
+    "TextSize",
     "Vote",
     "VoteRevision",
 ]
