@@ -1,5 +1,5 @@
 """The annotation stage in the admin."""
 
-from annotation.admin import control, intent, people, plans, preferences, queue, releases
+from annotation.admin import board, control, intent, people, plans, preferences, queue, releases
 
-__all__ = ["control", "intent", "people", "plans", "preferences", "queue", "releases"]
+__all__ = ["board", "control", "intent", "people", "plans", "preferences", "queue", "releases"]

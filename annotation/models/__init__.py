@@ -1,5 +1,6 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
+from annotation.models.board import BoardState, WorkDay, WorkHour
 from annotation.models.control import QualificationAttempt, SetAside
 from annotation.models.guidelines import GuidelineExample
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
@@ -43,6 +44,7 @@ __all__ = [
     "BatchKind",
     "BatchMember",
     "BatchPlan",
+    "BoardState",
     "CannotJudge",
     "Comment",
     "GoldAct",
@@ -76,4 +78,6 @@ __all__ = [
     "TextSize",
     "Vote",
     "VoteRevision",
+    "WorkDay",
+    "WorkHour",
 ]

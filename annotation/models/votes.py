@@ -101,6 +101,7 @@ class Vote(models.Model):
         indexes = [
             models.Index(fields=["project", "id"], condition=Q(retracted_at__isnull=True), name="vote_of_project"),
             models.Index(fields=["person", "project", "-id"], name="vote_of_person"),
+            models.Index(fields=["project", "created_at"], name="vote_of_time"),
             models.Index(
                 fields=["project", "person", "set_aside_at"],
                 condition=Q(set_aside_at__isnull=False),
