@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('annotation', '0009_guideline_authors_and_examples'),
-        ('core', '0004_counted_work'),
+        ('core', '0003_audit'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
