@@ -14,6 +14,10 @@ class Guideline(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="guidelines")
     version = models.PositiveIntegerField(default=1)
     text = models.TextField()
+    note = models.CharField(max_length=300, blank=True, help_text="What changed and why, as annotators read it.")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
