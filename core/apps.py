@@ -8,4 +8,4 @@ class CoreConfig(AppConfig):
     verbose_name = "Quarry"
 
     def ready(self) -> None:
-        from core import checks  # noqa: F401 - registers itself
+        from core import checks, language  # noqa: F401 - they register themselves

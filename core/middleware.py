@@ -1,11 +1,13 @@
-"""Turns refusals into pages."""
+"""The language of an answer, and refusals as pages."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 
 from core.errors import QuarryError
+from core.language import keep_language
 
 
 class ErrorPageMiddleware:
@@ -21,3 +23,14 @@ class ErrorPageMiddleware:
         if not isinstance(error, QuarryError):
             return None
         return render(request, "core/error.html", {"error": error}, status=error.status)
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """The cookie's language, else the browser's. No row is read for it: a login puts the person's choice in the cookie."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        response = super().process_response(request, response)
+        chosen = getattr(request, "language_to_keep", "")
+        if chosen:
+            keep_language(response, chosen)
+        return response

@@ -25,6 +25,7 @@ class User(AbstractUser):
     must_change_password = models.BooleanField(
         default=False, help_text="The password was made by somebody else; the next login asks for an own one."
     )
+    language = models.CharField(max_length=8, blank=True, help_text="Empty: as the browser asks for.")
 
 
 class Role(models.TextChoices):

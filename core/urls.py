@@ -8,6 +8,7 @@ app_name = "core"
 urlpatterns: list[URLPattern] = [
     path("", shell.home, name="home"),
     path("theme/", shell.set_theme, name="set-theme"),
+    path("language/", shell.set_language, name="set-language"),
     path("login/", account.LoginView.as_view(), name="login"),
     path("logout/", account.LogoutView.as_view(), name="logout"),
     path("account/", account.account, name="account"),

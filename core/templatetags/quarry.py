@@ -11,6 +11,7 @@ from django.forms.widgets import Input
 from django.template import Context, TemplateDoesNotExist
 from django.template.loader import get_template
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_lazy
 
 from core import charts, rendering
 from core.menu import Menu, menu_for
@@ -18,7 +19,7 @@ from core.models import Job, JobState, Project
 
 register = template.Library()
 
-UNDEFINED = "undefined"
+UNDEFINED = gettext_lazy("undefined")
 STATE_CLASSES = {
     JobState.QUEUED: "tag",
     JobState.RUNNING: "tag tag-busy",
@@ -29,34 +30,42 @@ STATE_CLASSES = {
 
 
 # --- numbers and texts --------------------------------------------------------------------------------
+GERMAN_SIGNS = str.maketrans(",.", ".,")
+
+
+def in_language(written: str) -> str:
+    """1,234.5 as the language of the page writes it: 1.234,5 in German."""
+    return written.translate(GERMAN_SIGNS) if (get_language() or "").startswith("de") else written
+
+
 @register.filter
 def number(value: Any, digits: int | None = None) -> str:
     """1234567 -> 1,234,567; a float with `digits` decimals (default 3, zeros kept); None and NaN -> undefined."""
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-        return UNDEFINED
+        return str(UNDEFINED)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int) and digits is None:
-        return f"{value:,}"
-    return f"{value:,.{3 if digits is None else int(digits)}f}".replace("-", "−")
+        return in_language(f"{value:,}")
+    return in_language(f"{value:,.{3 if digits is None else int(digits)}f}").replace("-", "−")
 
 
 @register.filter
 def percent(share: Any, digits: int = 1) -> str:
     """A share between 0 and 1 as per cent: 0.634 -> 63.4 %."""
     if share is None or (isinstance(share, float) and not math.isfinite(share)):
-        return UNDEFINED
-    return f"{100 * float(share):.{int(digits)}f} %"
+        return str(UNDEFINED)
+    return in_language(f"{100 * float(share):.{int(digits)}f}") + " %"
 
 
 @register.filter
 def duration(seconds: Any) -> str:
     """Seconds as people say them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
     if seconds is None:
-        return UNDEFINED
+        return str(UNDEFINED)
     seconds = float(seconds)
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return in_language(f"{seconds:.1f} s")
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -12,13 +12,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
 
 from core.access import may_create_projects, roles_in
+from core.language import YEAR_S, choose_language, keep_language
 from core.menu import WATCHERS
 from core.models import Project
 from core.overview import overview_of, personal_numbers
 from core.paging import keyset_page
 
 THEMES = {"light", "dark"}
-YEAR_S = 365 * 24 * 3600
 CARDS_PER_PAGE = 12
 
 
@@ -45,16 +45,31 @@ def _card(project: Project, user: Any) -> dict[str, Any]:
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Keeps the chosen theme in a cookie; an empty choice follows the system again."""
-    target = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
-        target = "/"
-    response = redirect(target)
+    response = redirect(page_to_return_to(request))
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         response.set_cookie("theme", theme, max_age=YEAR_S, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)
     else:
         response.delete_cookie("theme", samesite="Lax")
     return response
+
+
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponse:
+    """Keeps the chosen language with the person and in a cookie; an empty choice follows the browser again."""
+    language = request.POST.get("language", "")
+    choose_language(request.user, language)
+    response = redirect(page_to_return_to(request))
+    keep_language(response, language)
+    return response
+
+
+def page_to_return_to(request: HttpRequest) -> str:
+    """The posted `next` if it is a page of this server, else the first page."""
+    target = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
+        return target
+    return "/"
 
 
 class SchemaView(SpectacularAPIView):

@@ -1,0 +1,1 @@
+"""Formats of numbers and dates where we differ from Django's."""
