@@ -2,9 +2,10 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import batches, intent, judge, plans, pools, quality, releases
+from annotation.api import batches, intent, judge, plans, pools, preferences, quality, releases
 
 urlpatterns: list[URLPattern] = [
+    path("judge-preferences/", preferences.JudgePreferencesApi.as_view(), name="api-judge-preferences"),
     path("projects/<slug:slug>/leases/", judge.LeasesApi.as_view(), name="api-claim"),
     path("projects/<slug:slug>/leases/heartbeat/", judge.HeartbeatApi.as_view(), name="api-heartbeat"),
     path("projects/<slug:slug>/votes/", judge.VotesApi.as_view(), name="api-votes"),

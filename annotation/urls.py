@@ -2,11 +2,24 @@
 
 from django.urls import URLPattern, path
 
-from annotation.views import batches, curves, guideline, intent, items, judge, plans, pools, quality, releases
+from annotation.views import (
+    batches,
+    curves,
+    guideline,
+    intent,
+    items,
+    judge,
+    plans,
+    pools,
+    preferences,
+    quality,
+    releases,
+)
 
 app_name = "annotation"
 urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/judge/", judge.judge, name="judge"),
+    path("p/<slug:slug>/judge/keys/", preferences.preferences, name="preferences"),
     path("p/<slug:slug>/judge/history/", judge.history, name="history"),
     path("p/<slug:slug>/judge/history/<int:pk>/", judge.own_vote, name="own-vote"),
     path("p/<slug:slug>/guideline/", guideline.guideline, name="guideline"),
