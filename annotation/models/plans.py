@@ -1,5 +1,7 @@
 """Plans of batches, and gold items: pairs with a known answer that measure the people who judge them."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 
@@ -33,6 +35,10 @@ class GoldAnswer(models.Model):
         help_text="judged: unanimous votes of people; imported: a labelled file; adjudicated, curator: one person.",
     )
     why = models.TextField(blank=True, help_text="The explanation that a training item shows after the vote.")
+
+    def is_met_by(self, vote: Any) -> bool:
+        """Whether a vote says the same; one that could not judge does not."""
+        return not vote.code_unclear and (vote.intent, vote.answer) == (self.intent, self.answer)
 
 
 class GoldTurn(models.Model):

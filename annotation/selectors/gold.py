@@ -37,7 +37,7 @@ def gold_results(project: Project, batch: Batch | None = None) -> list[GoldResul
         votes = votes.filter(item__batch=batch)
     counted: dict[int, Counter[str]] = {}
     for vote in votes.select_related("item__gold"):
-        counted.setdefault(vote.person_id, Counter())[_outcome(vote)] += 1
+        counted.setdefault(vote.person_id, Counter())[outcome(vote)] += 1
     people = User.objects.filter(pk__in=counted).order_by("username")
     return [
         GoldResult(
@@ -51,11 +51,11 @@ def gold_results(project: Project, batch: Batch | None = None) -> list[GoldResul
     ]
 
 
-def _outcome(vote: Vote) -> str:
+def outcome(vote: Vote) -> str:
+    """right, wrong, or unclear for a vote that could not judge. Reads `item.gold`."""
     if vote.intent == Intent.UNCLEAR or vote.code_unclear:
         return "unclear"
-    known = vote.item.gold
-    return "right" if (vote.intent, vote.answer) == (known.intent, known.answer) else "wrong"
+    return "right" if vote.item.gold.is_met_by(vote) else "wrong"
 
 
 def gold_to_come(project: Project, person: User, live: QuerySet[Item]) -> int:
