@@ -7,7 +7,7 @@ PORT ?= 8000
 HOST ?= 127.0.0.1
 REQUIREMENTS := $(if $(GPU),requirements-gpu.txt,requirements.txt)
 
-.PHONY: help run run-deps dev-deps demo test lint types browser-test verify-long requirements clean
+.PHONY: help run run-deps dev-deps demo test lint types browser-test verify-long requirements translations clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,11 @@ verify-long: dev-deps  ## long soaks whose figures stand in docs/
 
 requirements: dev-deps  ## compile the pinned requirement files
 	$(BIN)/python tools/compile_requirements.py
+
+translations: dev-deps  ## collect marked texts, compile the catalogues, say what is missing
+	$(BIN)/python tools/translations.py collect
+	$(BIN)/python tools/translations.py compile
+	$(BIN)/python tools/translations.py check
 
 clean:  ## remove the environment (never the data in var/)
 	rm -rf $(VENV)

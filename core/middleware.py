@@ -26,7 +26,7 @@ class ErrorPageMiddleware:
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """The cookie's language, else the browser's. No row is read for it: a login puts the person's choice in the cookie."""
+    """The cookie's language, else the browser's. It reads no row: a login puts the person's choice in the cookie."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
