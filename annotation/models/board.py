@@ -67,11 +67,11 @@ class WorkDay(WorkSums):
 class BoardState(models.Model):
     """How far the work of a project is counted, and counters that are not of an hour.
 
-    The marks stay a while behind the newest rows, because a transaction may commit after one with a higher id.
+    The marks stay a while behind the newest rows, because a transaction may commit after one that began later.
     """
 
     project = models.OneToOneField("core.Project", on_delete=models.CASCADE, related_name="board_state")
-    vote_mark = models.BigIntegerField(default=0, help_text="Votes up to this id are counted.")
+    counted_to = models.DateTimeField(null=True, blank=True, help_text="Votes given before this time are counted.")
     revision_mark = models.BigIntegerField(default=0)
     looked_for_set_asides_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=0, help_text="Rises whenever a shown figure changes.")
@@ -79,7 +79,9 @@ class BoardState(models.Model):
     share_done = models.FloatField(default=0, help_text="Of the votes there are, those counted so far.")
     counters = models.JSONField(default=dict, help_text="Batches and the health of the queue.")
     counters_at = models.DateTimeField(null=True, blank=True)
-    counters_cost_s = models.FloatField(default=0, help_text="What counting them took: dear ones are counted less often.")
+    counters_cost_s = models.FloatField(
+        default=0, help_text="What counting them took: dear ones are counted less often."
+    )
     watched_at = models.DateTimeField(null=True, blank=True, help_text="When somebody last looked at the dashboard.")
     busy_until = models.DateTimeField(null=True, blank=True, help_text="Somebody counts just now.")
 
