@@ -2,13 +2,14 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class TextSize(models.TextChoices):
-    SMALL = "small", "Small"
-    NORMAL = "normal", "Normal"
-    LARGE = "large", "Large"
-    HUGE = "huge", "Very large"
+    SMALL = "small", _("Small")
+    NORMAL = "normal", _("Normal")
+    LARGE = "large", _("Large")
+    HUGE = "huge", _("Very large")
 
 
 class JudgePreferences(models.Model):

@@ -3,14 +3,15 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 
 class Intent(models.TextChoices):
     """Step 1: does the query have code-search intent?"""
 
-    YES = "yes", "Has code-search intent"
-    NO = "no", "No code-search intent"
-    UNCLEAR = "unclear", "Cannot judge: query unclear"
+    YES = "yes", _("Has code-search intent")
+    NO = "no", _("No code-search intent")
+    UNCLEAR = "unclear", _("Cannot judge: query unclear")
 
 
 class CannotJudge(models.TextChoices):
@@ -27,17 +28,17 @@ class RaterKind(models.TextChoices):
 class Reason(models.TextChoices):
     """Optional reason categories: the first five for the answer, the others for no intent."""
 
-    FULL = "full", "Fully satisfies the demand"
-    EXCEEDS = "exceeds", "Exceeds the demand"
-    CATEGORY = "category", "Satisfies a category of the demand"
-    HALF = "half", "At most half of the demand"
-    SLIGHT = "slight", "Only slightly relevant"
-    DEBUGGING = "debugging", "Debugging"
-    CONCEPTUAL = "conceptual", "Conceptual question"
-    TOOLS = "tools", "Tools usage"
-    KNOWLEDGE = "knowledge", "Programming knowledge"
-    VAGUE = "vague", "Too vague"
-    OTHER = "other", "Other"
+    FULL = "full", _("Fully satisfies the demand")
+    EXCEEDS = "exceeds", _("Exceeds the demand")
+    CATEGORY = "category", _("Satisfies a category of the demand")
+    HALF = "half", _("At most half of the demand")
+    SLIGHT = "slight", _("Only slightly relevant")
+    DEBUGGING = "debugging", _("Debugging")
+    CONCEPTUAL = "conceptual", _("Conceptual question")
+    TOOLS = "tools", _("Tools usage")
+    KNOWLEDGE = "knowledge", _("Programming knowledge")
+    VAGUE = "vague", _("Too vague")
+    OTHER = "other", _("Other")
 
 
 NO_INTENT_REASONS = (
