@@ -4,12 +4,19 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from django.core.cache import cache
+from django.db.models import Max, QuerySet
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.models import Slot
+from annotation.models import AnnotationSettings, Guideline, LateSubmission, Purpose, Slot
+from core.models import Project, User
 from core.rendering import highlighted
 from curation.models import Code
+
+TOLD_PURPOSES = frozenset({Purpose.TRAINING, Purpose.QUALIFICATION})  # gold and repeats look like any other pair
+GUIDELINE_VERSION_KEPT_S = 5
 
 
 # --- the pair on the page -----------------------------------------------------------------------------
@@ -33,6 +40,7 @@ class ShownPair:
     parts: list[CodePart]
     provenance: list[str]
     has_code: bool = True  # False: only the intent of the query is asked for
+    stage: str = ""  # "training" or "qualification" before live work
 
 
 def shown_pair(slot: Slot) -> ShownPair:
@@ -47,6 +55,7 @@ def shown_pair(slot: Slot) -> ShownPair:
         parts=code_parts(pair.code) if pair else [],
         provenance=provenance(pair.code) if pair else [],
         has_code=pair is not None,
+        stage=slot.item.purpose if slot.item.purpose in TOLD_PURPOSES else "",
     )
 
 
@@ -107,3 +116,32 @@ def provenance(code: Code) -> list[str]:
     lines = f"lines {place.start_line}-{place.end_line}" if place.end_line else ""
     source = " ".join(part for part in (place.repository or place.source.name, place.source.version[:12]) if part)
     return [part for part in (place.qualified_name or code.name, source, place.path, lines, place.licence) if part]
+
+
+# --- what stands around the pair ----------------------------------------------------------------------
+def search_address(wanted: AnnotationSettings, query: str) -> str:
+    """Where the web is searched for the query; "" where the curator wants no link, or none that is http(s)."""
+    if not wanted.search_url.startswith(("https://", "http://")):
+        return ""
+    return wanted.search_url.replace("{query}", quote(query, safe=""))
+
+
+def guideline_version(project: Project) -> int:
+    """The newest version, 0 without one; asked of the database at most every few seconds, for every vote asks it."""
+    key = guideline_version_key(project.pk)
+    known = cache.get(key)
+    if known is None:
+        known = Guideline.objects.filter(project=project).aggregate(newest=Max("version"))["newest"] or 0
+        cache.set(key, known, GUIDELINE_VERSION_KEPT_S)
+    return int(known)
+
+
+def guideline_version_key(project_id: int) -> str:
+    """Where the newest version is kept; whoever writes a version drops it."""
+    return f"guideline-version-{project_id}"
+
+
+def late_submissions_of(project: Project, person: User) -> QuerySet[LateSubmission]:
+    """The person's votes that came when their slot was no longer theirs, newest first: kept, not counted."""
+    late = LateSubmission.objects.filter(item__project=project, person=person)
+    return late.select_related("item__query", "item__pair__code", "item__batch").order_by("-id")

@@ -1,4 +1,4 @@
-"""Changing one's own judge page: keys and display."""
+"""Changing one's own judge page (keys and display), and what one has been shown there."""
 
 from collections.abc import Mapping
 
@@ -6,10 +6,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from annotation.judge_keys import ACTS, as_key, clashes_in, keys_of, own_keys
-from annotation.models import JudgePreferences, TextSize
+from annotation.models import Annotator, JudgePreferences, TextSize
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError, QuarryError
-from core.models import User
+from core.models import Project, User
 
 
 class KeysClashError(QuarryError):
@@ -74,3 +74,11 @@ def clash_in_words(key: str, others: list[str]) -> str:
     """Which other acts the key does."""
     labels = "; ".join(str(ACTS[other].label) for other in others)
     return _("“%(key)s” also stands for: %(acts)s.") % {"key": key, "acts": labels}
+
+
+@retry_when_busy()
+def see_guideline(*, project: Project, person: User, version: int) -> None:
+    """Stamps that the person was shown this version of the guideline; an older one changes nothing."""
+    with write_transaction():
+        row, _made = Annotator.objects.get_or_create(project=project, person=person)
+        Annotator.objects.filter(pk=row.pk, guideline_seen__lt=version).update(guideline_seen=version)
