@@ -1,5 +1,27 @@
 """The annotation stage in the admin."""
 
-from annotation.admin import board, control, intent, people, plans, preferences, queue, releases
+from annotation.admin import (
+    adjudication,
+    board,
+    control,
+    guidelines,
+    intent,
+    people,
+    plans,
+    preferences,
+    queue,
+    releases,
+)
 
-__all__ = ["board", "control", "intent", "people", "plans", "preferences", "queue", "releases"]
+__all__ = [
+    "adjudication",
+    "board",
+    "control",
+    "guidelines",
+    "intent",
+    "people",
+    "plans",
+    "preferences",
+    "queue",
+    "releases",
+]

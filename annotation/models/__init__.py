@@ -1,7 +1,18 @@
 """Rows of the annotation stage: the queue, the votes, and releases."""
 
+from annotation.models.adjudication import (
+    Adjudication,
+    Cause,
+    Consensus,
+    ConsensusLabel,
+    ConsensusRun,
+    Decision,
+    RaterCompetence,
+)
+from annotation.models.agreement import AgreementCount, AgreementState, ChosenKeepRule, ItemTally, TallyMark
 from annotation.models.board import BoardState, WorkDay, WorkHour
 from annotation.models.control import QualificationAttempt, SetAside
+from annotation.models.discussion import FlagResolution, GuidelineQuestion
 from annotation.models.guidelines import GuidelineExample
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
 from annotation.models.people import AnnotationSettings, Annotator, Asked, BatchMember, GoldAct, Standing
@@ -37,6 +48,9 @@ __all__ = [
     "COUNTED",
     "NO_INTENT_REASONS",
     "SHOWABLE",
+    "Adjudication",
+    "AgreementCount",
+    "AgreementState",
     "AnnotationSettings",
     "Annotator",
     "Asked",
@@ -46,24 +60,34 @@ __all__ = [
     "BatchPlan",
     "BoardState",
     "CannotJudge",
+    "Cause",
+    "ChosenKeepRule",
     "Comment",
+    "Consensus",
+    "ConsensusLabel",
+    "ConsensusRun",
+    "Decision",
+    "FlagResolution",
     "GoldAct",
     "GoldAnswer",
     "GoldTurn",
     "Guideline",
     "GuidelineExample",
+    "GuidelineQuestion",
     "ImportedLabel",
     "Intent",
     "IntentClassifier",
     "IntentSample",
     "IntentScore",
     "Item",
+    "ItemTally",
     "JudgePreferences",
     "LateSubmission",
     "Pool",
     "PoolEntry",
     "Purpose",
     "QualificationAttempt",
+    "RaterCompetence",
     "RaterKind",
     "Reason",
     "Release",
@@ -75,6 +99,7 @@ __all__ = [
     "Slot",
     "SlotState",
     "Standing",
+    "TallyMark",
     "TextSize",
     "Vote",
     "VoteRevision",

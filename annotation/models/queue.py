@@ -95,6 +95,9 @@ class Item(models.Model):
     n_extra = models.PositiveSmallIntegerField(default=0, help_text="Slots opened beyond the overlap.")
     done = models.PositiveSmallIntegerField(default=0)
     is_set_aside = models.BooleanField(default=False, help_text="Two people could not judge it: for the curator.")
+    is_contested = models.BooleanField(
+        default=False, help_text="All votes are in, people differ, and the default keep-rule does not keep it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -113,6 +116,8 @@ class Item(models.Model):
         indexes = [
             models.Index(fields=["batch", "id"], name="item_of_batch"),
             models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="item_gold"),
+            models.Index(fields=["project", "id"], condition=Q(is_contested=True), name="item_contested"),
+            models.Index(fields=["project", "id"], condition=Q(is_set_aside=True), name="item_set_aside"),
         ]
 
     @property
@@ -217,3 +222,4 @@ class Comment(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["item", "id"], condition=Q(is_flag=True), name="comment_flag")]
