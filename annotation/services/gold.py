@@ -36,6 +36,7 @@ class GoldPair:
     intent: str
     answer: int | None
     origin: str
+    why: str = ""
 
 
 # --- handing out: called by the claim, in its transaction -----------------------------------------------------------
