@@ -108,18 +108,22 @@ def patterns_of(units: Iterable[Iterable[Hashable]]) -> Counter[Pattern]:
 
 
 def alpha(patterns: Patterns, *, resamples: int = 0, seed: int = 0) -> Alpha:
-    """Alpha of a set of units, by the `krippendorff` package; `resamples` > 0 adds its 95 % bootstrap interval."""
+    """Alpha of a set of units, exact up to the last division; `resamples` > 0 adds its 95 % bootstrap interval."""
     sums = Coincidences.of(patterns)
     if not sums.units:
         return Alpha(None, 0, 0, NOTHING_TO_PAIR)
-    if not sums.expected:
+    value = sums.alpha
+    if value is None:
         return Alpha(None, sums.n, sums.units, UNANIMOUS)
     low, high = bootstrap_interval(patterns, resamples=resamples, seed=seed) if resamples else (None, None)
-    return Alpha(library_alpha(patterns), sums.n, sums.units, "", low, high)
+    return Alpha(float(value), sums.n, sums.units, "", low, high)
 
 
 def library_alpha(patterns: Patterns) -> float:
-    """Nominal alpha by the `krippendorff` package, which refuses (ValueError) where alpha is undefined."""
+    """Nominal alpha by the `krippendorff` package, which refuses (ValueError) where alpha is undefined.
+
+    The oracle of the tests: it wants a row for every unit, so its cost grows with the votes.
+    """
     import krippendorff
     import numpy as np
 
@@ -157,23 +161,51 @@ def bootstrap_interval(
     unlike = np.array([unlike_pairs(row) for row, _ in rows]) / (m - 1)
     shares = np.array([times for _, times in rows]) / n_units
     drawn = np.random.default_rng(seed).multinomial(n_units, shares, size=resamples)  # (resamples, patterns)
-    totals = drawn @ counts
-    n = totals.sum(axis=1)
-    expected = 1 - (totals * (totals - 1)).sum(axis=1) / (n * (n - 1))
-    defined = expected > 0
-    alphas = 1 - (drawn @ unlike)[defined] / n[defined] / expected[defined]
-    if not alphas.size:
-        return None, None
-    low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _quantiles(drawn @ counts, drawn @ unlike, level=level)
 
 
-def against_rest(rows: Iterable[tuple[int, Pattern, int]]) -> Alpha:
+def percent_agreement(patterns: Patterns) -> float | None:
+    """The mean over units of the share of like pairs of votes; None where no unit has two votes."""
+    units = sum(times for counts, times in patterns.items() if sum(counts) > 1)
+    like = sum((_like_share(counts) * times for counts, times in patterns.items() if sum(counts) > 1), Fraction(0))
+    return float(like / units) if units else None
+
+
+def gwet_ac1(patterns: Patterns) -> float | None:
+    """Gwet's first-order agreement coefficient (Gwet 2008), which does not fall when one value is rare.
+
+    Percent agreement p_a comes from units with two votes; the shares pi_k of the values from all units with a vote,
+    each unit weighing once; p_e = sum pi_k (1 - pi_k) / (q - 1) for q possible values (the length of the patterns).
+    None where no unit has two votes.
+    """
+    agreed = percent_agreement(patterns)
+    if agreed is None:
+        return None
+    width = len(next(iter(patterns)))
+    judged = sum(times for counts, times in patterns.items() if any(counts))
+    shares = [Fraction(0)] * width
+    for counts, times in patterns.items():
+        m = sum(counts)
+        for value, count in enumerate(counts):
+            if count:
+                shares[value] += Fraction(count * times, m)
+    chance = float(sum(share / judged * (1 - share / judged) for share in shares)) / max(width - 1, 1)
+    return (agreed - chance) / (1 - chance)
+
+
+def _like_share(counts: Sequence[int]) -> Fraction:
+    m = sum(counts)
+    return 1 - Fraction(unlike_pairs(counts), m * (m - 1))
+
+
+def against_rest(rows: Iterable[tuple[int, Pattern, int]], *, resamples: int = 0, seed: int = 0) -> Alpha:
     """Alpha of one person against everybody else on the units both judged.
 
     rows: (the person's value, the counts of the *others* in that unit, how many such units). A unit weighs once,
     however many others there are: its coincidences are the person's value with each other vote, at 1 / (m - 1).
+    `resamples` > 0 adds the 95 % bootstrap interval over units.
     """
+    rows = _put_together(rows)
     totals: Counter[int] = Counter()
     unlike = Fraction(0)
     units = 0
@@ -192,4 +224,48 @@ def against_rest(rows: Iterable[tuple[int, Pattern, int]]) -> Alpha:
     expected = 1 - sum(count * (count - 1) for count in totals.values()) / Fraction(n * (n - 1))
     if not unlike and sum(1 for count in totals.values() if count) < 2:
         return Alpha(None, n, units, UNANIMOUS)
-    return Alpha(float(1 - unlike / n / expected), n, units)
+    low, high = _interval_against_rest(rows, resamples, seed) if resamples else (None, None)
+    return Alpha(float(1 - unlike / n / expected), n, units, "", low, high)
+
+
+def _put_together(rows: Iterable[tuple[int, Pattern, int]]) -> list[tuple[int, Pattern, int]]:
+    """The same rows with like ones counted as one, in an order that depends on nothing else."""
+    counted: Counter[tuple[int, Pattern]] = Counter()
+    for value, others, times in rows:
+        counted[value, others] += times
+    return [(value, others, times) for (value, others), times in sorted(counted.items())]
+
+
+def _interval_against_rest(
+    rows: list[tuple[int, Pattern, int]], resamples: int, seed: int
+) -> tuple[float | None, float | None]:
+    import numpy as np
+
+    met = [(value, np.array(others, dtype=float), times) for value, others, times in rows if sum(others)]
+    times = np.array([row[2] for row in met])
+    n_units = int(times.sum())
+    if n_units < 2:
+        return None, None
+    width = max(max(row[0] + 1, len(row[1])) for row in met)
+    counts = np.zeros((len(met), width))  # (rows, values): what a unit adds to n_c
+    unlike = np.zeros(len(met))
+    for place, (value, others, _) in enumerate(met):
+        counts[place, : len(others)] += others / others.sum()
+        counts[place, value] += 1
+        unlike[place] = 2 * (1 - others[value] / others.sum())
+    drawn = np.random.default_rng(seed).multinomial(n_units, times / n_units, size=resamples)
+    return _quantiles(drawn @ counts, drawn @ unlike, level=0.95)
+
+
+def _quantiles(totals: Any, unlike: Any, *, level: float) -> tuple[float | None, float | None]:
+    """Percentiles of alpha over draws. totals: (draws, values) n_c; unlike: (draws,) unlike coincidences."""
+    import numpy as np
+
+    n = totals.sum(axis=1)
+    expected = 1 - (totals * (totals - 1)).sum(axis=1) / (n * (n - 1))
+    defined = expected > 0
+    alphas = 1 - unlike[defined] / n[defined] / expected[defined]
+    if not alphas.size:
+        return None, None
+    low, high = np.quantile(alphas, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -14,6 +14,7 @@ from curation.models import Code, CodeOccurrence, PrivacyAct, PrivacyDecision, Q
 from curation.privacy import PATH, code_reason, mask, quarantine_reasons
 from curation.selectors.privacy import HAND_REASONS, decided_reasons, reason_counts, rows_of
 from curation.services.rule_counts import mark_counts
+from curation.signals import quarantine_changed
 
 SCAN_PRIVACY = "curation.scan_privacy"
 MAX_NOTE_CHARS = 300
@@ -69,8 +70,7 @@ def _decide(
             for _, key, was in found
         )
         rows_of(project, kind).filter(pk__in=[pk for pk, _, _ in found]).update(quarantine_reason=reason)
-        if found and kind == TextKind.QUERY:
-            mark_counts(project.pk)
+        _tell(project, kind, [pk for pk, _, _ in found])
     return len(found)
 
 
@@ -189,8 +189,15 @@ def _reasons(kind: TextKind, batch: list[Any]) -> list[str]:
 def _write_reasons(project: Project, kind: TextKind, rows: list[Any]) -> None:
     model = Query if kind == TextKind.QUERY else Code
     model.objects.bulk_update(rows, ["quarantine_reason"])
-    if kind == TextKind.QUERY:
+    _tell(project, kind, [row.pk for row in rows])
+
+
+def _tell(project: Project, kind: TextKind, ids: list[int]) -> None:
+    """Has everything counted anew that these texts count in."""
+    if ids and kind == TextKind.QUERY:
         mark_counts(project.pk)
+    if ids:
+        quarantine_changed.send(sender=TextKind, project_id=project.pk, kind=kind, ids=ids)
 
 
 def _mask_paths(project: Project, run: RunningJob) -> int:
