@@ -3,7 +3,17 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from annotation.models import Batch, Comment, Guideline, Item, LateSubmission, Skip, Slot
+from annotation.models import (
+    Batch,
+    BatchOpening,
+    Comment,
+    Guideline,
+    Item,
+    LateSubmission,
+    QueuePlace,
+    Skip,
+    Slot,
+)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -73,3 +83,16 @@ class CommentAdmin(ReadOnlyAdmin):
     list_display = ["item_id", "person", "is_flag", "text", "created_at"]
     list_filter = ["is_flag"]
     list_select_related = ["person"]
+
+
+@admin.register(QueuePlace)
+class QueuePlaceAdmin(ReadOnlyAdmin):
+    list_display = ["batch", "person", "priority", "slot"]
+    list_select_related = ["batch", "person"]
+
+
+@admin.register(BatchOpening)
+class BatchOpeningAdmin(ReadOnlyAdmin):
+    list_display = ["batch", "n", "is_complete", "job", "created_by", "created_at"]
+    list_filter = ["is_complete"]
+    list_select_related = ["batch", "job", "created_by"]

@@ -16,6 +16,7 @@ from annotation.models.discussion import FlagResolution, GuidelineQuestion
 from annotation.models.guidelines import GuidelineExample
 from annotation.models.intent import IntentClassifier, IntentSample, IntentScore, SampledQuery
 from annotation.models.people import AnnotationSettings, Annotator, Asked, BatchMember, GoldAct, Standing
+from annotation.models.places import BatchOpening, QueuePlace
 from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
 from annotation.models.pools import Pool, PoolEntry
 from annotation.models.preferences import JudgePreferences, TextSize
@@ -57,6 +58,7 @@ __all__ = [
     "Batch",
     "BatchKind",
     "BatchMember",
+    "BatchOpening",
     "BatchPlan",
     "BoardState",
     "CannotJudge",
@@ -87,6 +89,7 @@ __all__ = [
     "PoolEntry",
     "Purpose",
     "QualificationAttempt",
+    "QueuePlace",
     "RaterCompetence",
     "RaterKind",
     "Reason",

@@ -43,7 +43,7 @@ class Batch(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="batches")
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=13, choices=BatchKind.choices, default=BatchKind.LIVE)
-    priority = models.IntegerField(default=0, help_text="Lower comes first; copied onto its items and slots.")
+    priority = models.IntegerField(default=0, help_text="Lower comes first: before other batches of the project.")
     is_invited_only = models.BooleanField(default=False, help_text="Only people who are named members get its pairs.")
     max_votes_per_person = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: no limit.")
     max_votes_per_day = models.PositiveIntegerField(
@@ -116,6 +116,11 @@ class Item(models.Model):
         indexes = [
             models.Index(fields=["batch", "id"], name="item_of_batch"),
             models.Index(fields=["batch", "id"], condition=Q(purpose="gold"), name="item_gold"),
+            models.Index(
+                fields=["batch", "purpose"],
+                condition=Q(done__lt=F("target"), is_set_aside=False),
+                name="item_unfinished",
+            ),
             models.Index(fields=["project", "id"], condition=Q(is_contested=True), name="item_contested"),
             models.Index(fields=["project", "id"], condition=Q(is_set_aside=True), name="item_set_aside"),
         ]
@@ -137,8 +142,8 @@ class SlotState(models.IntegerChoices):
 
 
 class Slot(models.Model):
-    """Room for one vote of one person on one item. project, pair and priority are copies that make the claim one
-    statement over one index; `number` runs from 0 to the item's target - 1."""
+    """Room for one vote of one person on one item. project, batch, pair and priority are copies that make the claim
+    one statement over one index; `number` runs from 0 to the item's target - 1. Priority orders within the batch."""
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="slots")
     # No index of its own: SQLite would take it before the small partial ones below.
@@ -182,9 +187,11 @@ class Slot(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["project", "priority", "id"], condition=Q(state=0, is_open=True), name="slot_free"),
+            models.Index(
+                fields=["batch", "priority", "id"], condition=Q(state=0, is_open=True), name="slot_free_of_batch"
+            ),
             models.Index(fields=["expires_at"], condition=Q(state=1), name="slot_leased"),
-            models.Index(fields=["person", "state", "id"], name="slot_of_person"),
+            models.Index(fields=["person", "state", "batch"], name="slot_of_person_in_batch"),
         ]
 
 
@@ -193,10 +200,12 @@ class Skip(models.Model):
 
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="skips")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    token = models.UUIDField(null=True, blank=True, help_text="The lease that was let go: names the skip for an undo.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["item", "person"], name="skip_once")]
+        indexes = [models.Index(fields=["person", "-id"], name="skip_of_person")]
 
 
 class LateSubmission(models.Model):
