@@ -11,6 +11,14 @@ QUARRY_IMPORT_FOLDERS comma-separated folders whose logs and code pages and the 
 QUARRY_CODE_PROCESSES helper processes that parse code; default: as many as there are cores; 0: in the job itself
 QUARRY_SHARDS         local: long work runs in helper processes; celery: shards of it in all workers (with REDIS_URL)
 QUARRY_HTTPS          1 when served over https: secure cookies, HSTS
+QUARRY_REQUIRE_2FA    1: curators and administrators cannot go on without a second factor
+QUARRY_PROXIES        how many reverse proxies stand in front; default 0 (bounds on tries count by the client's address)
+EMAIL_URL             smtp://user:password@host:port (smtp+tls:// for STARTTLS); unset: no mail, links are made by hand
+QUARRY_MAIL_FROM      sender of mails; default: quarry@localhost
+QUARRY_SSO_URL        issuer of an OpenID Connect provider; with it QUARRY_SSO_CLIENT_ID, QUARRY_SSO_SECRET
+QUARRY_SSO_NAME       what the button on the login page says; default: single sign-on
+QUARRY_SSO_SIGNUP     1: an unknown person of the provider gets an account (without projects); default: only invited people
+QUARRY_SSO_ORIGINS    further origins that the provider's login page is served from, comma-separated
 DEBUG                 1 for development only
 """
 
@@ -18,6 +26,7 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -74,6 +83,11 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "core",
     "curation",
     "annotation",
@@ -90,11 +104,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "core.middleware.ErrorPageMiddleware",
+    "core.middleware.StepsMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -155,6 +171,48 @@ LOGIN_URL = "core:login"
 LOGIN_REDIRECT_URL = "core:home"
 LOGOUT_REDIRECT_URL = "core:login"
 
+# --- people: second factor and single sign-on by allauth, with our own login page in front of them -----------------
+REQUIRE_2FA = env.bool("QUARRY_REQUIRE_2FA", False)
+PASSWORD_RESET_TIMEOUT = 24 * 3600  # a link for a new password holds for a day, and for one use
+ACCOUNT_ADAPTER = "core.sso.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_UNIQUE_EMAIL = False  # people are told apart by name; nothing is decided by an address
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("QUARRY_PROXIES", 0)
+MFA_ADAPTER = "core.two_factor.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Quarry"
+MFA_TOTP_TOLERANCE = 1  # a code of the half minute before or after is taken too: clocks differ
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+SSO_URL = env.str("QUARRY_SSO_URL", "").rstrip("/")
+SSO_SIGNUP = env.bool("QUARRY_SSO_SIGNUP", False)
+SSO_ORIGINS = env.list("QUARRY_SSO_ORIGINS", default=[])
+SSO_PROVIDER = "sso"
+SOCIALACCOUNT_ADAPTER = "core.sso.SocialAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = False
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""
+SOCIALACCOUNT_PROVIDERS: dict = {"openid_connect": {"APPS": []}}
+if SSO_URL:
+    SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"].append(
+        {
+            "provider_id": SSO_PROVIDER,
+            "name": env.str("QUARRY_SSO_NAME", "single sign-on"),
+            "client_id": env.str("QUARRY_SSO_CLIENT_ID"),
+            "secret": env.str("QUARRY_SSO_SECRET"),
+            "settings": {"server_url": SSO_URL, "oauth_pkce_enabled": True},
+        }
+    )
+    SSO_ORIGINS.append("{0.scheme}://{0.netloc}".format(urlsplit(SSO_URL)))
+
+# --- mail: without EMAIL_URL nothing is sent, and the pages offer links made by hand instead -------------------------
+MAIL_IS_CONFIGURED = bool(env.str("EMAIL_URL", ""))
+if MAIL_IS_CONFIGURED:
+    vars().update(env.email_url("EMAIL_URL"))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+DEFAULT_FROM_EMAIL = env.str("QUARRY_MAIL_FROM", "quarry@localhost")
+
 REDIS_URL = env.str("REDIS_URL", "")
 CACHES = {
     "default": (
@@ -204,7 +262,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, *SSO_ORIGINS],  # the form that begins a single sign-on ends at the provider
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     },

@@ -8,4 +8,4 @@ class CoreConfig(AppConfig):
     verbose_name = "Quarry"
 
     def ready(self) -> None:
-        from core import checks, language  # noqa: F401 - they register themselves
+        from core import checks, language, two_factor  # noqa: F401 - they register themselves

@@ -1,13 +1,17 @@
 """The language of an answer, and refusals as pages."""
 
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.locale import LocaleMiddleware
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from core.errors import QuarryError
 from core.language import keep_language
+from core.steps import ALWAYS_OPEN, Step, open_step
 
 
 class ErrorPageMiddleware:
@@ -34,3 +38,34 @@ class LanguageMiddleware(LocaleMiddleware):
         if chosen:
             keep_language(response, chosen)
         return response
+
+
+class StepsMiddleware:
+    """Holds people at what they have to do first (core/steps.py): pages lead there, the API answers 403."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        if name in ALWAYS_OPEN:
+            return None
+        step = open_step(request.user)
+        if step is None or name in step.views:
+            return None
+        return _to_step(request, step)
+
+
+def _to_step(request: HttpRequest, step: Step) -> HttpResponse:
+    """The answer to a request that comes before its turn."""
+    if request.path.startswith("/api/"):
+        body = {"code": step.code, "status": 403, "detail": str(step.text), "fields": {}}
+        return JsonResponse(body, status=403, content_type="application/problem+json")
+    came_for = request.get_full_path() if request.method == "GET" else ""
+    address = reverse(step.view) + (f"?{urlencode({'next': came_for})}" if came_for else "")
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=204, headers={"HX-Redirect": reverse(step.view)})
+    return redirect(address)

@@ -10,6 +10,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Exists, F, Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
 
 
 class User(AbstractUser):
@@ -26,15 +28,30 @@ class User(AbstractUser):
         default=False, help_text="The password was made by somebody else; the next login asks for an own one."
     )
     language = models.CharField(max_length=8, blank=True, help_text="Empty: as the browser asks for.")
+    must_consent = models.BooleanField(
+        default=False, help_text="A consent text waits for their decision; no other page opens before."
+    )
+    has_two_factor = models.BooleanField(default=False, editable=False, help_text="Kept by core/two_factor.py.")
+    session_epoch = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Raised to end all sessions of this person."
+    )
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To ten minutes.")
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Django's hash over the password, which ends other sessions when it changes; here the epoch does so too."""
+        usual: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        if not self.session_epoch:
+            return usual
+        return salted_hmac("core.session_epoch", f"{self.session_epoch}:{usual}", secret=secret).hexdigest()
 
 
 class Role(models.TextChoices):
     """What a member may do; a curator may do everything in the project."""
 
-    CURATOR = "curator", "Curator"
-    ANNOTATOR = "annotator", "Annotator"
-    ADJUDICATOR = "adjudicator", "Adjudicator"
-    READER = "reader", "Reader"
+    CURATOR = "curator", _("Curator")
+    ANNOTATOR = "annotator", _("Annotator")
+    ADJUDICATOR = "adjudicator", _("Adjudicator")
+    READER = "reader", _("Reader")
 
 
 def make_project_secret() -> str:
@@ -288,3 +305,102 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.act} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class ConsentText(models.Model):
+    """A version of what people agree to before they work. Published once, never changed; see core/services/consent.py."""
+
+    version = models.PositiveSmallIntegerField(unique=True)
+    texts = models.JSONField(help_text="Markdown by language code; `en` is always there.")
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-version"]
+
+    def __str__(self) -> str:
+        return f"consent text, version {self.version}"
+
+
+class ConsentAct(models.TextChoices):
+    GIVEN = "given", _("Agreed")
+    CHANGED = "changed", _("Changed")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+
+class ConsentDecision(models.Model):
+    """What a person decided about a version of the text. Rows are only added: the last one of a person holds."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="consents")
+    text = models.ForeignKey(ConsentText, on_delete=models.PROTECT, related_name="decisions")
+    act = models.CharField(max_length=10, choices=ConsentAct.choices)
+    publishes = models.BooleanField(help_text="Single votes may be published under a pseudonym.")
+    years = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Years of programming; never published.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["person", "-id"], name="consent_of_person")]
+        constraints = [
+            models.CheckConstraint(condition=Q(years__isnull=True) | Q(years__lte=70), name="consent_years_are_possible")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person}: {self.act}, version {self.text.version}"
+
+
+class Invitation(models.Model):
+    """A link that makes whoever follows it a member; only the hash of its secret is kept."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    roles = models.JSONField(help_text="Roles that are given.")
+    note = models.CharField(max_length=200, blank=True, help_text="For whom, or where the link was posted.")
+    secret_hash = models.CharField(max_length=64, unique=True, editable=False)
+    max_uses = models.PositiveIntegerField(default=1)
+    n_uses = models.PositiveIntegerField(default=0, editable=False)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(n_uses__lte=F("max_uses")), name="invitation_within_its_uses")
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} to {self.project}"
+
+    @property
+    def state(self) -> str:
+        """open, used up, expired or revoked."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.n_uses >= self.max_uses:
+            return "used up"
+        return "open" if self.expires_at > timezone.now() else "expired"
+
+    @property
+    def role_names(self) -> str:
+        """The roles as people read them."""
+        return ", ".join(str(Role(role).label).lower() for role in self.roles)
+
+
+class InvitationUse(models.Model):
+    """Who came in by an invitation."""
+
+    invitation = models.ForeignKey(Invitation, on_delete=models.CASCADE, related_name="uses")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["invitation", "person"], name="invitation_use_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} by {self.invitation}"
