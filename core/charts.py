@@ -7,9 +7,11 @@ of their own; so a chart reads as well at 360 px as on a wide screen, and needs 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 PLOT_HEIGHT = 224  # px; the stylesheet gives .chart-plot the same height
 WIDEST = 1000.0  # units of the inner coordinate system that polylines are drawn in
+DATE_STEPS = (1, 2, 7, 14, 28, 56, 91, 182)
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,11 @@ def histogram_of(edges: Sequence[float], counts: Sequence[float], mark: float | 
     )
 
 
-def line_chart_of(series: Sequence[dict]) -> LineChart:
-    """Lines of `series` (each {"name", "points": [(x, y)]}); points that are not finite are left out."""
+def line_chart_of(series: Sequence[dict], *, dates: bool = False) -> LineChart:
+    """Lines of `series` (each {"name", "points": [(x, y)]}); points that are not finite are left out.
+
+    dates: x are days (`date.toordinal`), and the axis names dates.
+    """
     clean = [
         (str(one["name"]), [(x, y) for x, y in one["points"] if _is_number(x) and _is_number(y)]) for one in series
     ]
@@ -140,14 +145,31 @@ def line_chart_of(series: Sequence[dict]) -> LineChart:
     y_values = nice_ticks(min(ys), max(ys), wanted=4)
     x_low, x_span = min(xs), (max(xs) - min(xs)) or 1.0
     y_low, y_span = y_values[0], y_values[-1] - y_values[0]
-    x_values = [v for v in nice_ticks(min(xs), max(xs), wanted=5) if min(xs) <= v <= max(xs)]
+    x_ticks = _date_ticks(min(xs), x_span) if dates else _number_ticks(min(xs), max(xs), x_span)
     lines = []
     for number, (name, points) in enumerate(clean):
         places = [(100 * (x - x_low) / x_span, 100 - 100 * (y - y_low) / y_span) for x, y in points]
         scale = WIDEST / 100
         polyline = " ".join(f"{x * scale:.1f},{y * scale:.1f}" for x, y in places)
         lines.append(Line(name, number % 6 + 1, polyline, points, places[-1]))
-    return LineChart(Axes(_ticks(x_values, x_low, x_span), _ticks(y_values, y_low, y_span)), lines)
+    return LineChart(Axes(x_ticks, _ticks(y_values, y_low, y_span)), lines)
+
+
+def _number_ticks(low: float, high: float, span: float) -> list[Tick]:
+    return _ticks([value for value in nice_ticks(low, high) if low <= value <= high], low, span)
+
+
+def _date_ticks(low: float, span: float) -> list[Tick]:
+    """At most five dates, whole weeks apart where the axis is long."""
+    step = next((days for days in DATE_STEPS if span / days < 5), math.ceil(span / 4))
+    days = range(math.ceil(low), math.floor(low + span) + 1, step)
+    return [Tick(100 * (day - low) / span, short_date(day)) for day in days]
+
+
+def short_date(ordinal: float) -> str:
+    """A day as an axis names it: 20 Nov."""
+    day = date.fromordinal(int(ordinal))
+    return f"{day.day} {day:%b}"
 
 
 def _ticks(values: Sequence[float], low: float, span: float) -> list[Tick]:

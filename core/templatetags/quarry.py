@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 from django import template
@@ -215,9 +216,11 @@ def _histogram_text(chart: charts.Histogram, mark_label: str, ylabel: str) -> st
 
 
 @register.inclusion_tag("components/line_chart.html")
-def line_chart(title: str, series: Sequence[dict[str, Any]], xlabel: str = "", ylabel: str = "") -> dict[str, Any]:
-    """Lines over a shared pair of axes. `series`: dicts {"name", "points": [(x, y)]}."""
-    drawn = charts.line_chart_of(series)
+def line_chart(
+    title: str, series: Sequence[dict[str, Any]], xlabel: str = "", ylabel: str = "", dates: bool = False
+) -> dict[str, Any]:
+    """Lines over a shared pair of axes. `series`: dicts {"name", "points": [(x, y)]}; with `dates`, x are days."""
+    drawn = charts.line_chart_of(series, dates=dates)
     ends = "; ".join(f"{line.name} ends at {charts.short_number(line.points[-1][1])}" for line in drawn.lines)
     return {
         "title": title,
@@ -226,18 +229,21 @@ def line_chart(title: str, series: Sequence[dict[str, Any]], xlabel: str = "", y
         "ylabel": ylabel,
         "desc": f"{len(drawn.lines)} lines over {xlabel or 'x'}: {ends}.",
         "widest": charts.WIDEST,
-        "table": _line_table(drawn),
+        "table": _line_table(drawn, dates=dates),
     }
 
 
 MAX_TABLE_ROWS = 200  # a curve of ten thousand steps is thinned evenly in its data table
 
 
-def _line_table(chart: charts.LineChart) -> list[tuple[str, list[str]]]:
+def _line_table(chart: charts.LineChart, *, dates: bool = False) -> list[tuple[str, list[str]]]:
     xs = sorted({x for line in chart.lines for x, _ in line.points})
     step = max(1, -(-len(xs) // MAX_TABLE_ROWS))
     values = [dict(line.points) for line in chart.lines]
     return [
-        (charts.short_number(x), [charts.short_number(column[x]) if x in column else "" for column in values])
+        (
+            date.fromordinal(int(x)).isoformat() if dates else charts.short_number(x),
+            [charts.short_number(column[x]) if x in column else "" for column in values],
+        )
         for x in xs[::step]
     ]
