@@ -5,7 +5,7 @@ are at least two. A majority of "no intent" takes the pair out; it is never labe
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
@@ -242,6 +242,18 @@ def needs_more_votes(
         for size in range(1, remaining + 1)
         for extra in (Tally(n_yes=size, n_one=size), Tally(n_yes=size, n_zero=size), Tally(n_no=size))
     )
+
+
+def is_contested(votes: Iterable[Judgement] | Tally, *, overlap: int, rule: KeepRule = DEFAULT_RULE) -> bool:
+    """Whether an item with all its votes is one for an adjudicator: people differ, and the rule does not keep it.
+
+    A batch with a smaller overlap than the rule asks for is not contested for that alone.
+    """
+    tally = Tally.of(votes)
+    if not _is_split(tally):
+        return False
+    decision = decide(tally, replace(rule, min_votes=min(rule.min_votes, overlap)))
+    return not (decision.is_kept or decision.removal == Removal.NO_INTENT)
 
 
 def _is_split(tally: Tally) -> bool:

@@ -1,12 +1,17 @@
 """Keeping an item's slots in step with its votes: extra slots for open questions, none beyond the maximum.
 
-`target` slots are wanted, numbered 0 .. target - 1. A slot that is no longer wanted (an undo, a correction) and that
-nobody holds is closed, not deleted: it may carry a retracted vote.
+`target` slots are wanted, numbered 0 .. target - 1: those with a vote that counts, those that somebody holds, and free
+ones up to what the votes ask for. Every other slot (after an undo, a correction, a lowered overlap, a vote set aside)
+is numbered behind them and closed, not deleted: it may carry a vote that no longer counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from annotation.consensus import Tally, needs_more_votes
+from django.db import connection
+from django.db.models import QuerySet
+
+from annotation.consensus import Tally, is_contested, needs_more_votes
 from annotation.models import COUNTED, Batch, Intent, Item, Purpose, Slot, SlotState, Vote
 
 SET_ASIDE_AFTER = 2
@@ -49,24 +54,36 @@ def could_not_judge(vote: Vote) -> bool:
 def settle(item: Item) -> None:
     """Opens or closes slots of a live or intent-only item as its votes ask; two cannot-judge votes set it aside.
 
-    Call inside the write transaction that changed a vote.
+    Call inside the write transaction that changed a vote, the batch, or let go of a slot that is not open.
     """
     wanted_for = _WANTED.get(Purpose(item.purpose))
     if wanted_for is None:
         return
+    before = (item.target, item.n_extra, item.is_set_aside, item.is_contested)
     votes = list(item.votes.filter(COUNTED))
     batch = item.batch
-    is_set_aside = sum(could_not_judge(vote) for vote in votes) >= SET_ASIDE_AFTER
-    if is_set_aside:
+    item.is_set_aside = sum(could_not_judge(vote) for vote in votes) >= SET_ASIDE_AFTER
+    if item.is_set_aside:
         wanted = max(len(votes), batch.overlap)
     else:
         wanted = wanted_for(votes, overlap=batch.overlap, max_extra=batch.max_extra_votes)
-    _resize(item, wanted)
-    if is_set_aside != item.is_set_aside:
-        item.is_set_aside = is_set_aside
-        is_open = is_open_for_claims(batch) and not is_set_aside
-        item.slots.filter(state=SlotState.FREE, number__lt=item.target).update(is_open=is_open)
-    item.save(update_fields=["target", "n_extra", "is_set_aside"])
+    item.target = _arrange(item, {vote.slot_id for vote in votes}, wanted)
+    item.n_extra = max(0, item.target - batch.overlap)
+    is_full = item.purpose == Purpose.LIVE and len(votes) >= item.target
+    item.is_contested = is_full and is_contested(votes, overlap=batch.overlap)
+    if before != (item.target, item.n_extra, item.is_set_aside, item.is_contested):
+        item.save(update_fields=["target", "n_extra", "is_set_aside", "is_contested"])
+
+
+def locked(items: Iterable[int]) -> QuerySet[Item]:
+    """The items with these ids, in the order of their ids, each locked until the write transaction ends."""
+    return Item.objects.filter(pk__in=set(items)).select_related("batch").order_by("pk").select_for_update(of=("self",))
+
+
+def settle_all(items: Iterable[int]) -> None:
+    """Settles the items with these ids. Call in a write transaction."""
+    for item in locked(items):
+        settle(item)
 
 
 def is_open_for_claims(batch: Batch) -> bool:
@@ -74,28 +91,85 @@ def is_open_for_claims(batch: Batch) -> bool:
     return not (batch.is_paused or batch.is_closed)
 
 
-def _resize(item: Item, wanted: int) -> None:
-    while item.target < wanted:
-        _open_slot(item, number=item.target)
-        item.target += 1
-    while item.target > wanted:
-        last = item.slots.filter(number=item.target - 1, state=SlotState.FREE)
-        if not last.update(is_open=False):
-            break  # somebody is at it: their vote is welcome, it is within the maximum
-        item.target -= 1
-    item.n_extra = max(0, item.target - item.batch.overlap)
+# --- slots ----------------------------------------------------------------------------------------------------------
+MOVING = 30_000  # numbers that no slot keeps: an item's numbers are unique while they are exchanged
 
 
-def _open_slot(item: Item, *, number: int) -> None:
-    Slot.objects.update_or_create(
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the slots of an item should be: number and openness of each one, and the numbers that lack a slot."""
+
+    target: int
+    changes: list[tuple[Slot, int, bool]]
+    missing: list[int]
+    is_open: bool
+
+
+def lay_out(slots: Sequence[Slot], counted: set[int], wanted: int, *, is_open: bool) -> Layout:
+    """Which slots to keep, of an item that wants `wanted` of them.
+
+    slots: all of the item, by number. counted: ids of those whose vote counts. Votes and leases always keep theirs, so
+    the target may be more than wanted; a lease beyond it may still be filled, but is not open: let go, it is closed.
+    """
+    leased = [slot for slot in slots if slot.state == SlotState.LEASED]
+    busy = [slot for slot in slots if slot.state == SlotState.LEASED or slot.pk in counted]
+    target = max(wanted, len(busy))
+    free = [slot for slot in slots if slot.state == SlotState.FREE]
+    kept = busy + free[: target - len(busy)]
+    surplus = set(leased[max(0, len(leased) - (target - wanted)) :]) if target > wanted else set()
+    open_ones = {slot for slot in kept if slot.state != SlotState.DONE and slot not in surplus} if is_open else set()
+    numbers = _numbers(slots, kept, target)
+    changes = [
+        (slot, numbers[slot], slot in open_ones)
+        for slot in slots
+        if numbers[slot] != slot.number or (slot.state != SlotState.DONE and slot.is_open != (slot in open_ones))
+    ]
+    return Layout(target, changes, sorted(set(range(target)) - set(numbers.values())), is_open)
+
+
+def _numbers(slots: Sequence[Slot], kept: Sequence[Slot], target: int) -> dict[Slot, int]:
+    """Kept slots get numbers below the target, the others numbers from it on; who fits already keeps theirs."""
+    wanted = set(kept)
+    numbers = {slot: slot.number for slot in slots if (slot.number < target) == (slot in wanted)}
+    taken = set(numbers.values())
+    low = iter([number for number in range(target) if number not in taken])
+    high = iter([number for number in range(target, target + 2 * len(slots) + 1) if number not in taken])
+    for slot in slots:
+        if slot not in numbers:
+            numbers[slot] = next(low if slot in wanted else high)
+    return numbers
+
+
+def _arrange(item: Item, counted: set[int], wanted: int) -> int:
+    """Brings the item's slots into the layout that `wanted` asks for; returns the target that it comes to."""
+    is_open = is_open_for_claims(item.batch) and not item.is_set_aside
+    layout = lay_out(_slots(item), counted, wanted, is_open=is_open)
+    if not layout.changes and not layout.missing:
+        return layout.target
+    if connection.features.has_select_for_update:  # nobody claims a free slot while it moves
+        list(item.slots.filter(state=SlotState.FREE).select_for_update().values_list("pk"))
+        layout = lay_out(_slots(item), counted, wanted, is_open=is_open)
+    moved = [slot for slot, number, _ in layout.changes if slot.number != number]
+    for place, slot in enumerate(moved):
+        Slot.objects.filter(pk=slot.pk).update(number=MOVING + place)
+    for slot, number, opens in layout.changes:
+        is_done = slot.state == SlotState.DONE
+        Slot.objects.filter(pk=slot.pk).update(number=number, is_open=slot.is_open if is_done else opens)
+    Slot.objects.bulk_create(_new_slot(item, number, is_open=layout.is_open) for number in layout.missing)
+    return layout.target
+
+
+def _slots(item: Item) -> list[Slot]:
+    return list(item.slots.order_by("number"))
+
+
+def _new_slot(item: Item, number: int, *, is_open: bool) -> Slot:
+    return Slot(
         item=item,
         number=number,
-        defaults={"is_open": is_open_for_claims(item.batch)},
-        create_defaults={
-            "project_id": item.project_id,
-            "batch_id": item.batch_id,
-            "pair_id": item.pair_id,
-            "priority": item.priority,
-            "is_open": is_open_for_claims(item.batch),
-        },
+        project_id=item.project_id,
+        batch_id=item.batch_id,
+        pair_id=item.pair_id,
+        priority=item.priority,
+        is_open=is_open,
     )

@@ -63,7 +63,7 @@ def test_a_paragraph_written_anew_is_shown_whole_old_then_new():
 
 
 def test_new_and_removed_sections_are_told():
-    new = OLD.replace("## Step 2: answer\n\nIt answers when at least half is done.", "## Habits\n\nTake your time, all.")
+    new = OLD.replace("## Step 2: answer\n\nIt answers when at least half is done.", "## Habits\n\nTake your time.")
     assert [(section.title, section.op) for section in compare_guidelines(OLD, new)] == [
         ("Step 2: answer", REMOVED),
         ("Habits", ADDED),
@@ -76,7 +76,7 @@ def test_a_renamed_section_keeps_its_text():
     assert len(section.changed_blocks) == 1
 
 
-WORDS = st.lists(st.sampled_from(["list", "sort", "file", "yes", "no", "- item", "### Part", "\n", "\n\n"]), max_size=30)
+WORDS = st.lists(st.sampled_from(["list", "sort", "file", "yes", "no", "- item", "### Part", "\n", "\n\n"]))
 
 
 @given(WORDS, WORDS)
