@@ -21,6 +21,7 @@ from annotation.models.plans import BatchPlan, GoldAnswer, GoldTurn
 from annotation.models.pools import Pool, PoolEntry
 from annotation.models.preferences import JudgePreferences, TextSize
 from annotation.models.queue import (
+    OWN_SLOTS,
     SHOWABLE,
     Batch,
     BatchKind,
@@ -48,6 +49,7 @@ from annotation.models.votes import (
 __all__ = [
     "COUNTED",
     "NO_INTENT_REASONS",
+    "OWN_SLOTS",
     "SHOWABLE",
     "Adjudication",
     "AgreementCount",

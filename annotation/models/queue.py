@@ -76,6 +76,10 @@ class Purpose(models.TextChoices):
     REPEAT = "repeat", "Repeat"
 
 
+# Items with a slot per person, made when it is that person's turn and never open to others. The overlap binds the rest.
+OWN_SLOTS = frozenset({Purpose.GOLD, Purpose.TRAINING, Purpose.QUALIFICATION, Purpose.REPEAT})
+
+
 class Item(models.Model):
     """One unit of judgement: a pair (or, for intent only, a query) opened in a batch.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db import IntegrityError, connection
 from django.db.models import F, Q, QuerySet
 
-from annotation.models import Batch, Item, Purpose, Slot, SlotState
+from annotation.models import OWN_SLOTS, Batch, Item, Purpose, Slot, SlotState
 from annotation.services.leases import FREE
 from core.db import retry_when_busy, run_in_chunks, write_transaction
 from core.errors import BadInputError, ConflictError
@@ -248,6 +248,6 @@ def _open_slots(batch: Batch) -> None:
     if batch.is_closed or batch.is_paused:
         slots.filter(is_open=True).update(is_open=False)
         return
-    is_wanted = Q(item__is_set_aside=False, number__lt=F("item__target"))
+    is_wanted = Q(item__is_set_aside=False, number__lt=F("item__target")) & ~Q(item__purpose__in=OWN_SLOTS)
     wanted = Slot.objects.filter(is_wanted, batch=batch, is_open=False).exclude(state=SlotState.DONE)
     Slot.objects.filter(pk__in=wanted.values("pk")).update(is_open=True)

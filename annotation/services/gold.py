@@ -19,6 +19,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from annotation.models import SHOWABLE, Batch, GoldTurn, ImportedLabel, Item, Purpose, Skip, Slot, SlotState
 from annotation.selectors.releases import imported_labels
 from annotation.selectors.votes import unanimous_pairs
+from annotation.services.gate import lease_own_slot
 from core.models import Project, User
 
 JUDGED, IMPORTED = "judged", "imported"
@@ -72,24 +73,13 @@ def new_to(person: User, items: Any) -> Any:
     return items.filter(~Exists(held), ~Exists(skipped))
 
 
-def swap_for_gold(slot: Slot, item: Item) -> Slot:
+def swap_for_gold(slot: Slot, item: Item, person: User) -> Slot:
     """Gives back a slot that was claimed just now, and leases one of a gold item on the same terms."""
-    lease = {name: getattr(slot, name) for name in ("person_id", "lane", "token", "leased_at", "expires_at")}
+    lease = {name: getattr(slot, name) for name in ("token", "leased_at", "expires_at")}
     Slot.objects.filter(pk=slot.pk, token=slot.token).update(
         state=SlotState.FREE, person=None, lane=None, token=None, leased_at=None, expires_at=None
     )
-    Item.objects.filter(pk=item.pk).update(target=F("target") + 1)  # locks the item, so numbers never collide
-    item.refresh_from_db(fields=["target"])
-    return Slot.objects.create(
-        item=item,
-        project_id=item.project_id,
-        batch_id=item.batch_id,
-        pair_id=item.pair_id,
-        number=item.target - 1,
-        priority=slot.priority,
-        state=SlotState.LEASED,
-        **lease,
-    )
+    return lease_own_slot(item, person=person, lane=slot.lane or 0, lease=lease)
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------

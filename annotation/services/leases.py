@@ -16,8 +16,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from annotation.models import Batch, Purpose, Slot, SlotState, Vote
-from annotation.services import gold
+from annotation.models import OWN_SLOTS, Batch, Purpose, Slot, SlotState, Vote
+from annotation.services import gate, gold, repeats
+from annotation.services.items import is_open_for_claims
 from core.db import retry_when_busy, write_transaction
 from core.models import Project, User
 
@@ -113,15 +114,27 @@ def _held_by_lane(project: Project, person: User) -> dict[int | None, Slot]:
 def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot]) -> Slot | None:
     slot = held.get(lane)
     if slot is not None:
-        if slot.is_open and not slot.item.is_held_back:
+        if _may_stay(slot):
             return _extend(slot)
         Slot.objects.filter(pk=slot.pk, token=slot.token).update(**FREE)
+    here = gate.gate(project, person)
+    if here.state != gate.GateState.OPEN:
+        return gate.take_turn_for(project, person, lane)
     if lane == PREFETCHED and is_running_low(project, person):
         return None
     slot_id = _claim(project, person, lane)
     if slot_id is None and free_expired_leases(project=project):
         slot_id = _claim(project, person, lane)
-    return _gold_or(_with_lease_length(slot_id), person) if slot_id is not None else None
+    if slot_id is None:
+        return None
+    slot = _gold_or(_with_lease_length(slot_id), person)
+    return repeats.swap_for_repeat(slot, person, share=here.repeat_share)
+
+
+def _may_stay(slot: Slot) -> bool:
+    """Whether the person may keep what they hold. Slots made for one person are never open; their batch decides."""
+    is_open = slot.is_open or (slot.item.purpose in OWN_SLOTS and is_open_for_claims(slot.batch))
+    return is_open and not slot.item.is_held_back
 
 
 def _gold_or(slot: Slot, person: User) -> Slot:
@@ -129,7 +142,7 @@ def _gold_or(slot: Slot, person: User) -> Slot:
     if not slot.batch.gold_share or slot.item.purpose == Purpose.GOLD:
         return slot
     item = gold.take_turn(slot.batch, person)
-    return slots_to_show().get(pk=gold.swap_for_gold(slot, item).pk) if item else slot
+    return gold.swap_for_gold(slot, item, person) if item else slot
 
 
 def _held(project: Project, person: User) -> QuerySet[Slot]:
@@ -143,7 +156,7 @@ def slots_to_show() -> QuerySet[Slot]:
 
 def _claim(project: Project, person: User, lane: int) -> int | None:
     """Runs the claim statement; returns the slot's id, or None when no free slot is for this person."""
-    last = Slot.objects.filter(person=person, state=SlotState.DONE, project=project).order_by("-id")
+    last = Slot.objects.filter(person=person, state=SlotState.DONE, project=project, is_open=True).order_by("-id")
     position = last.values_list("priority", "id").first()
     lock = "FOR UPDATE OF s SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     ranges = _RANGES if position else ("",)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from annotation.models import (
     COUNTED,
     NO_INTENT_REASONS,
+    OWN_SLOTS,
     Comment,
     Guideline,
     Intent,
@@ -29,7 +30,7 @@ from annotation.models import (
     Vote,
     VoteRevision,
 )
-from annotation.services import leases
+from annotation.services import control, gate, leases
 from annotation.services.guidelines import current_guideline
 from annotation.services.items import could_not_judge, settle
 from core.db import retry_when_busy, write_transaction
@@ -208,7 +209,10 @@ def _count_vote(vote: Vote) -> None:
     """Adds the vote to its item and opens what it leaves open. Most votes only cost the counting."""
     Item.objects.filter(pk=vote.item_id).update(done=F("done") + 1)
     item = Item.objects.select_related("batch").get(pk=vote.item_id)
-    if could_not_judge(vote) or item.done >= item.target or item.target != item.batch.overlap:
+    if item.purpose in OWN_SLOTS:
+        vote.item = item
+        control.after_vote(vote)
+    elif could_not_judge(vote) or item.done >= item.target or item.target != item.batch.overlap:
         settle(item)
 
 
@@ -238,7 +242,7 @@ def last_vote(*, project: Project, person: User) -> Vote | None:
         .order_by("-id")
         .first()
     )
-    return vote if vote is not None and not vote.item.batch.is_closed else None
+    return vote if vote is not None and not vote.item.batch.is_closed and not gate.is_settled(vote) else None
 
 
 @retry_when_busy()
@@ -299,6 +303,8 @@ def correct_vote(*, project: Project, person: User, vote_id: int, judgement: Jud
             raise NotFoundError(what="vote of yours", name=vote_id)
         if vote.set_aside_at is not None:
             raise ConflictError(problem="A curator has set this vote aside; it no longer counts and cannot change.")
+        if gate.is_settled(vote):
+            raise ConflictError(problem="This attempt at qualification is over; its votes cannot change.")
         if vote.item.batch.is_closed:
             raise ConflictError(problem=f"The batch {vote.item.batch.name} is closed; its votes cannot change.")
         judgement.check_fits(has_code=vote.item.pair_id is not None)
