@@ -117,6 +117,7 @@ class CountedVote:
     is_retracted: bool
     is_set_aside: bool
     is_corrected: bool
+    is_wanted: bool  # of a live or intent-only item
     is_live: bool
     seconds: float
     n_lines: int | None
@@ -140,6 +141,7 @@ class Sums:
             return
         self.counts["n_votes"] += 1
         self.counts["n_corrected"] += vote.is_corrected
+        self.counts["n_wanted"] += vote.is_wanted
         if vote.seconds > 0:
             self.times.add(band_of(vote.n_lines, vote.intent), vote.seconds)
         if vote.is_live:
@@ -162,6 +164,7 @@ class Sums:
 
 COUNTS = (
     "n_votes",
+    "n_wanted",
     "n_live",
     "n_yes",
     "n_no",

@@ -16,6 +16,7 @@ class WorkSums(models.Model):
     """
 
     n_votes = models.PositiveIntegerField(default=0)
+    n_wanted = models.PositiveIntegerField(default=0, help_text="On live and intent-only items: what batches ask for.")
     n_live = models.PositiveIntegerField(default=0)
     n_yes = models.PositiveIntegerField(default=0)
     n_no = models.PositiveIntegerField(default=0)

@@ -19,13 +19,17 @@ def count_batches(project: Project) -> list[dict[str, Any]]:
     """
     wanted = Item.objects.filter(project=project, purpose__in=COUNTED_PURPOSES)
     finished = Q(done__gte=F("target"))
-    rows = wanted.order_by().values("batch_id").annotate(
-        n_items=Count("id"),
-        n_finished=Count("id", filter=finished),
-        n_aside=Count("id", filter=Q(is_set_aside=True)),
-        n_votes=Sum("done"),
-        left=Sum(Greatest(F("target") - F("done"), 0), filter=Q(is_set_aside=False), default=0),
-        extra=Avg("n_extra", filter=finished),
+    rows = (
+        wanted.order_by()
+        .values("batch_id")
+        .annotate(
+            n_items=Count("id"),
+            n_finished=Count("id", filter=finished),
+            n_aside=Count("id", filter=Q(is_set_aside=True)),
+            n_votes=Sum("done"),
+            left=Sum(Greatest(F("target") - F("done"), 0), filter=Q(is_set_aside=False), default=0),
+            extra=Avg("n_extra", filter=finished),
+        )
     )
     counted = {row.pop("batch_id"): row for row in rows}
     return [_described(batch, counted[batch.pk]) for batch in project.batches.filter(pk__in=counted).order_by("-id")]

@@ -36,7 +36,7 @@ _VOTES = """
            vote.retracted_at IS NOT NULL, vote.set_aside_at IS NOT NULL,
            EXISTS (SELECT 1 FROM annotation_voterevision revision
                    WHERE revision.vote_id = vote.id AND revision.act = 'correction'),
-           item.purpose = 'live', vote.seconds, code.n_lines
+           item.purpose IN ('live', 'intent_only'), item.purpose = 'live', vote.seconds, code.n_lines
     FROM annotation_vote vote
     JOIN annotation_item item ON item.id = vote.item_id
     LEFT JOIN curation_pair pair ON pair.id = item.pair_id
@@ -248,7 +248,9 @@ def _differs(fresh: list[WorkHour], known: dict[tuple[datetime, int], WorkHour])
     if len(fresh) != len(known):
         return True
     pairs = ((row, known.get((row.hour, row.person_id))) for row in fresh)
-    return any(old is None or any(getattr(row, name) != getattr(old, name) for name in SUM_FIELDS) for row, old in pairs)
+    return any(
+        old is None or any(getattr(row, name) != getattr(old, name) for name in SUM_FIELDS) for row, old in pairs
+    )
 
 
 @retry_when_busy()
@@ -260,9 +262,7 @@ def _replace(project: Project, day: date, hours: set[datetime], fresh: list[Work
         rows = WorkHour.objects.filter(project=project, hour__gte=start, hour__lt=start + DAY)
         listed = list(rows.values("person_id", *SUM_FIELDS))
         n_people = len({row["person_id"] for row in listed if row["n_votes"]})
-        WorkDay.objects.update_or_create(
-            project=project, day=day, defaults={**total_of(listed), "n_people": n_people}
-        )
+        WorkDay.objects.update_or_create(project=project, day=day, defaults={**total_of(listed), "n_people": n_people})
         BoardState.objects.filter(project=project).update(version=F("version") + 1)
 
 
@@ -273,7 +273,7 @@ def _count_hour(project: Project, hour: datetime) -> list[WorkHour]:
     with connection.cursor() as cursor:
         cursor.execute(_VOTES, [project.pk, adapt(hour), adapt(hour + HOUR)])
         while rows := cursor.fetchmany(2000):
-            for person, intent, answer, unclear, retracted, aside, corrected, is_live, seconds, lines in rows:
+            for person, intent, answer, unclear, retracted, aside, corrected, wanted, live, seconds, lines in rows:
                 people[person].add(
                     CountedVote(
                         intent=intent,
@@ -282,7 +282,8 @@ def _count_hour(project: Project, hour: datetime) -> list[WorkHour]:
                         is_retracted=bool(retracted),
                         is_set_aside=bool(aside),
                         is_corrected=bool(corrected),
-                        is_live=bool(is_live),
+                        is_wanted=bool(wanted),
+                        is_live=bool(live),
                         seconds=seconds,
                         n_lines=lines,
                     )
