@@ -62,6 +62,12 @@ def read_vote_lines(path: Path) -> Iterator[VoteLine | BadLine]:
     if form == COSQA:
         yield from _cosqa(path)
         return
+    for number, row in read_rows(path, form):
+        yield BadLine(number, row) if isinstance(row, str) else _vote(number, row)
+
+
+def read_rows(path: Path, form: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """(line, row) of a CSV or JSON Lines file with a label column; a row that cannot be read is the reason why."""
     with path.open("rb") as file:
         yield from _json_lines(file, path.name) if form == JSON_LINES else _csv(file, path.name)
 
@@ -74,28 +80,28 @@ def _cosqa(path: Path) -> Iterator[VoteLine | BadLine]:
             yield VoteLine(number, "", "yes", row.label, row.query, row.code)
 
 
-def _json_lines(file: BinaryIO, name: str) -> Iterator[VoteLine | BadLine]:
+def _json_lines(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     for number, line in enumerate(_lines(file, name), start=1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except (json.JSONDecodeError, RecursionError):
-            yield BadLine(number, "not JSON")
+            yield number, "not JSON"
             continue
-        yield _vote(number, row) if isinstance(row, dict) else BadLine(number, "not a JSON object")
+        yield number, row if isinstance(row, dict) else "not a JSON object"
 
 
-def _csv(file: BinaryIO, name: str) -> Iterator[VoteLine | BadLine]:
+def _csv(file: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     reader = csv.reader(_lines(file, name), strict=True)
     try:
         header = [column.strip().lower() for column in next(reader)]
         _check_header(header, name)
         for cells in reader:
             if len(cells) > len(header):
-                yield BadLine(reader.line_num, f"{len(cells)} cells under {len(header)} columns")
+                yield reader.line_num, f"{len(cells)} cells under {len(header)} columns"
             elif any(cells):
-                yield _vote(reader.line_num, dict(zip(header, cells, strict=False)))
+                yield reader.line_num, dict(zip(header, cells, strict=False))
     except csv.Error as error:
         raise BadInputError(problem=f"{name}, line {reader.line_num}: {error}.") from error
 
@@ -123,9 +129,9 @@ def _lines(file: BinaryIO, name: str) -> Iterable[str]:
 
 def _vote(number: int, row: dict[str, Any]) -> VoteLine | BadLine:
     """One row; what does not fit becomes a BadLine."""
-    worker, task = _text(row, "worker", "rater").strip(), _text(row, "task").strip()
-    label, intent = _text(row, "label", "answer").strip(), _text(row, "intent").strip().lower()
-    query, code = _text(row, "query"), _text(row, "code")
+    worker, task = text_of(row, "worker", "rater").strip(), text_of(row, "task").strip()
+    label, intent = text_of(row, "label", "answer").strip(), text_of(row, "intent").strip().lower()
+    query, code = text_of(row, "query"), text_of(row, "code")
     if not task and row.get("query_hash") and row.get("code_hash"):
         task = f"{row['query_hash']}:{row['code_hash']}"
     if not task and not (query.strip() and code.strip()):
@@ -148,7 +154,7 @@ def _problem(worker: str, intent: str, answer: int | None) -> str:
     return ""
 
 
-def _text(row: dict[str, Any], *names: str) -> str:
+def text_of(row: dict[str, Any], *names: str) -> str:
     """The first of these fields that is there, as text without NUL characters."""
     value = next((row[name] for name in names if row.get(name) is not None), "")
     return (str(int(value)) if isinstance(value, bool) else str(value)).replace("\x00", "")

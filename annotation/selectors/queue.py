@@ -7,9 +7,23 @@ from enum import StrEnum
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import SHOWABLE, Batch, Comment, IntentSample, Item, Purpose, Skip, Slot, SlotState, Vote
+from annotation.models import (
+    OWN_SLOTS,
+    SHOWABLE,
+    Batch,
+    Comment,
+    IntentSample,
+    Item,
+    Purpose,
+    Skip,
+    Slot,
+    SlotState,
+    Vote,
+)
 from annotation.selectors.gold import gold_to_come
 from core.models import Project, User
+
+HIDDEN = (Purpose.GOLD, Purpose.REPEAT)  # among the live pairs of a batch, in none of its figures
 
 
 # --- the person's progress ----------------------------------------------------------------------------
@@ -29,9 +43,9 @@ def progress_of(project: Project, person: User) -> Progress:
 
 
 def _unfinished(project: Project) -> QuerySet[Item]:
-    """Items that want votes. Gold wants none of its own accord: it comes with the live ones."""
+    """Items that want votes. Those with a slot per person want none of their own accord: they come with the others."""
     wanting = Item.objects.filter(project=project, done__lt=F("target"), is_set_aside=False, batch__is_closed=False)
-    return wanting.exclude(purpose=Purpose.GOLD)
+    return wanting.exclude(purpose__in=OWN_SLOTS)
 
 
 def _open_to(project: Project, person: User) -> QuerySet[Item]:
@@ -96,7 +110,7 @@ def batches_of(project: Project) -> QuerySet[Batch]:
 
     `is_intent_only` marks those whose items are queries judged alone.
     """
-    wanted = ~Q(items__purpose=Purpose.GOLD)
+    wanted = ~Q(items__purpose__in=HIDDEN)
     return (
         Batch.objects.filter(project=project)
         .annotate(
@@ -118,7 +132,7 @@ def items_of(batch: Batch, show: str = "") -> QuerySet[Item]:
     """
     flagged = Comment.objects.filter(item=OuterRef("pk"), is_flag=True)
     items = batch.items.select_related("query", "pair__code").annotate(is_flagged=Exists(flagged))
-    items = items.filter(purpose=Purpose.GOLD) if show == "gold" else items.exclude(purpose=Purpose.GOLD)
+    items = items.filter(purpose=Purpose.GOLD) if show == "gold" else items.exclude(purpose__in=HIDDEN)
     if show.startswith("stratum:"):
         return items.filter(stratum=show.removeprefix("stratum:"))
     wanted = {

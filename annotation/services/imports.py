@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db.models import F
 
 from annotation.models import Batch, ImportedLabel, Item, Purpose, RaterKind, Slot, SlotState, Vote
+from annotation.services.adjudication import recheck_contested
+from annotation.services.tallies import mark_items
 from annotation.vote_files import BadLine, VoteLine, read_vote_lines, sniff_format
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError
@@ -122,6 +124,8 @@ def import_votes(*, run: RunningJob, project: Project, path: Path, name: str) ->
     if report.n_read and report.n_bad == report.n_read:
         line, reason = report.problems[0]
         raise BadInputError(problem=f"No row of {name} fits. The first: line {line}, {reason}.")
+    if report.n_votes:
+        recheck_contested(project)
     return report.to_dict()
 
 
@@ -165,10 +169,10 @@ def _task_of(row: VoteLine) -> str:
 
 def _find_pairs(project: Project, chunk: list[VoteLine], report: VoteImport) -> Iterator[_Found]:
     tasks = [_task_of(row) for row in chunk]
-    by_hash = _pairs_by_hash(project, [task for task in tasks if ":" in task])
-    by_number = _pairs_by_number(project, [int(task) for task in tasks if _is_number(task)])
+    by_hash = pairs_by_hash(project, [task for task in tasks if ":" in task])
+    by_number = pairs_by_number(project, [int(task) for task in tasks if is_number(task)])
     for row, task in zip(chunk, tasks, strict=True):
-        pair = by_hash.get(task) or (by_number.get(int(task)) if _is_number(task) else None)
+        pair = by_hash.get(task) or (by_number.get(int(task)) if is_number(task) else None)
         if pair is None:
             report.refuse(row.line, f"the project has no pair {task[:80]}")
         elif pair.is_quarantined:
@@ -178,7 +182,8 @@ def _find_pairs(project: Project, chunk: list[VoteLine], report: VoteImport) -> 
             yield _Found(row, pair.pair_id, pair.query_id, key)
 
 
-def _is_number(task: str) -> bool:
+def is_number(task: str) -> bool:
+    """Whether a task is the number of a pair."""
     return task.isascii() and task.isdigit() and len(task) < 18
 
 
@@ -200,12 +205,14 @@ def _facts(project: Project, **which: Any) -> Iterator[PairFacts]:
         yield PairFacts(pk, query_id, bool(private_query or private_code), f"{query_key}:{code_key}")
 
 
-def _pairs_by_hash(project: Project, tasks: list[str]) -> dict[str, PairFacts]:
+def pairs_by_hash(project: Project, tasks: list[str]) -> dict[str, PairFacts]:
+    """Facts of the pairs that tasks QUERY_HASH:CODE_HASH name, by task."""
     hashes = {task.split(":", 1)[0] for task in tasks}
     return {facts.task: facts for facts in _facts(project, query__content_hash__in=hashes)} if hashes else {}
 
 
-def _pairs_by_number(project: Project, numbers: list[int]) -> dict[int, PairFacts]:
+def pairs_by_number(project: Project, numbers: list[int]) -> dict[int, PairFacts]:
+    """Facts of the pairs with these numbers."""
     return {facts.pair_id: facts for facts in _facts(project, pk__in=numbers)} if numbers else {}
 
 
@@ -369,6 +376,7 @@ def _fill_slots(
         )
         for slot, vote in zip(filled, found, strict=True)
     )
+    mark_items(project.pk, added)
     for count in set(added.values()):
         ids = [pk for pk, n in added.items() if n == count]
         Item.objects.filter(pk__in=ids).update(target=F("target") + count, done=F("done") + count)

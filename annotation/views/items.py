@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
-from annotation.models import Purpose, Vote
+from annotation.models import OWN_SLOTS, Vote
 from annotation.selectors.shown import code_parts, provenance
 from core.access import project_for, roles_in
 from core.models import Role
@@ -18,7 +18,7 @@ def item(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     project = project_for(request.user, slug, Role.ADJUDICATOR, Role.CURATOR)
     items = project.items.select_related("batch", "query", "pair__code")
     if Role.CURATOR not in roles_in(request.user, project):
-        items = items.exclude(purpose=Purpose.GOLD)  # adjudicators may be judging it themselves
+        items = items.exclude(purpose__in=OWN_SLOTS)  # adjudicators may be judging it themselves
     shown = get_object_or_404(items, pk=pk)
     context = {
         "project": project,
