@@ -4,8 +4,16 @@ from typing import Any, cast
 
 from django.http import Http404
 
+from django.db import models
+
 from core.errors import NotAllowedError
 from core.models import Job, Membership, Project, Role, User
+from core.prepared import Prepared
+
+_held = Prepared(
+    lambda person, slug: Membership.objects.filter(user=person, project__slug=slug).select_related("project"),
+    slug=models.CharField(),
+)
 
 
 def project_for(user: Any, slug: str, *roles: Role) -> Project:
@@ -14,11 +22,21 @@ def project_for(user: Any, slug: str, *roles: Role) -> Project:
     Someone who is no member gets Http404, as if it did not exist; a member without any of `roles` (curators and
     administrators have them all; no roles given: any member) gets NotAllowedError.
     """
-    project = Project.objects.for_user(user).filter(slug=slug).first()
+    if user.is_superuser:
+        return _project_of_administrator(slug)
+    held = _held.all(person=user.pk, slug=slug) if user.is_authenticated else []
+    if not held:
+        raise Http404(f"There is no project {slug}.")
+    project = held[0].project
+    if roles and not {row.role for row in held} & {Role.CURATOR, *roles}:
+        raise NotAllowedError(needed=" or ".join(role.label.lower() for role in roles), project=project.slug)
+    return project
+
+
+def _project_of_administrator(slug: str) -> Project:
+    project = Project.objects.filter(slug=slug).first()
     if project is None:
         raise Http404(f"There is no project {slug}.")
-    if roles and not roles_in(user, project) & {Role.CURATOR, *roles}:
-        raise NotAllowedError(needed=" or ".join(role.label.lower() for role in roles), project=project.slug)
     return project
 
 

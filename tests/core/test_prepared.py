@@ -1,0 +1,136 @@
+"""Queries whose SQL is made once answer as their querysets do."""
+
+import uuid
+
+import pytest
+from django.db import models
+from django.db.models import Exists, OuterRef, Value
+from django.test.utils import CaptureQueriesContext
+
+from annotation.models import Slot, SlotState, Vote
+from core.models import Membership, Project, Role
+from core.prepared import Prepared
+from tests.factories import PairFactory, ProjectFactory, UserFactory, member
+
+pytestmark = pytest.mark.django_db
+
+
+def fields_of(row: models.Model) -> dict:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_rows_are_those_of_the_queryset():
+    project = ProjectFactory(slug="one")
+    for name in ("ada", "bob", "cyd"):
+        member(project, Role.ANNOTATOR, username=name)
+    of_role = Prepared(lambda role: Membership.objects.filter(role=role).order_by("id"), role=models.CharField())
+    plain = list(Membership.objects.filter(role="annotator").order_by("id"))
+    assert [fields_of(row) for row in of_role.all(role="annotator")] == [fields_of(row) for row in plain]
+    assert of_role.all(role="curator") == []
+
+
+def test_related_rows_and_annotations_come_along():
+    project = ProjectFactory(slug="one")
+    person = member(project, Role.CURATOR, username="ada")
+    query = Prepared(
+        lambda person: (
+            Membership.objects.filter(user=person)
+            .select_related("project", "user")
+            .annotate(is_lead=Exists(Project.objects.filter(pk=OuterRef("project"))), answer=Value(42))
+        )
+    )
+    found = query.first(person=person.pk)
+    assert (found.project, found.user, found.is_lead, found.answer) == (project, person, True, 42)
+    assert fields_of(found.project) == fields_of(Project.objects.get())
+
+
+def test_a_missing_related_row_is_none():
+    slot_of = Prepared(lambda pk: Slot.objects.filter(pk=pk).select_related("person", "pair"))
+    assert slot_of.first(pk=0) is None
+
+
+def test_values_are_written_as_their_fields_say(queue_of):
+    slot = queue_of(1)
+    slot.token = uuid.uuid4()
+    by_token = Prepared(
+        lambda token: Slot.objects.filter(token=token).select_related("person"), token=models.UUIDField()
+    )
+    person = UserFactory()
+    Slot.objects.filter(pk=slot.pk).update(
+        token=slot.token, state=SlotState.LEASED, person=person, lane=0, expires_at="2030-01-01T00:00:00Z"
+    )
+    found = by_token.first(token=slot.token)
+    assert found == slot
+    assert found.token == slot.token
+    assert found.expires_at.year == 2030
+    assert found.person == person
+    assert by_token.first(token=uuid.uuid4()) is None
+
+
+def test_an_object_can_be_changed_and_saved():
+    project = ProjectFactory(slug="one", title="before")
+    by_slug = Prepared(lambda slug: Project.objects.filter(slug=slug), slug=models.CharField())
+    found = by_slug.first(slug="one")
+    found.title = "after"
+    found.save()
+    project.refresh_from_db()
+    assert project.title == "after"
+    assert by_slug.first(slug="one").title == "after"
+
+
+def test_only_some_columns_leave_the_others_deferred(django_assert_num_queries):
+    ProjectFactory(slug="one", title="A title")
+    by_slug = Prepared(lambda slug: Project.objects.filter(slug=slug).only("pk", "slug"), slug=models.CharField())
+    with django_assert_num_queries(2):
+        found = by_slug.first(slug="one")
+        assert found.slug == "one"
+        assert found.title == "A title"
+
+
+def test_the_sql_is_written_once():
+    ProjectFactory(slug="one")
+    made = []
+
+    def make(slug):
+        made.append(slug)
+        return Project.objects.filter(slug=slug)
+
+    by_slug = Prepared(make, slug=models.CharField())
+    assert [by_slug.first(slug=slug) is None for slug in ("one", "two", "one")] == [False, True, False]
+    assert len(made) == 1
+
+
+def test_a_value_that_is_not_given_is_refused():
+    by_slug = Prepared(lambda slug: Project.objects.filter(slug=slug), slug=models.CharField())
+    with pytest.raises(KeyError):
+        by_slug.first()
+
+
+def test_quotes_in_values_stay_values():
+    by_slug = Prepared(lambda slug: Project.objects.filter(slug=slug), slug=models.CharField())
+    assert by_slug.first(slug="' OR 1=1 --") is None
+
+
+@pytest.fixture
+def queue_of():
+    from annotation.services.batches import open_batch
+
+    def make(n):
+        project = ProjectFactory()
+        open_batch(project=project, pairs=PairFactory.create_batch(n, project=project), overlap=2, max_extra=0)
+        return Slot.objects.order_by("id").first()
+
+    return make
+
+
+def test_nothing_is_kept_of_the_rows(queue_of):
+    from django.db import connection
+
+    slot = queue_of(2)
+    free = Prepared(lambda project: Slot.objects.filter(project=project, state=0).order_by("id"))
+    assert len(free.all(project=slot.project_id)) == 4
+    Slot.objects.filter(pk=slot.pk).delete()
+    with CaptureQueriesContext(connection) as seen:
+        assert len(free.all(project=slot.project_id)) == 3
+    assert len(seen) == 1
+    assert not Vote.objects.exists()
