@@ -40,7 +40,7 @@ from curation.selectors import current_rule_set, judgeable_queries
 
 SAMPLE_INTENT = "annotation.sample_intent"
 OPEN_AT_ONCE = 200
-FIRST = -1_000_000  # priority: lower comes first
+FIRST = -100  # priority of the batch: lower comes first
 READ_AT_ONCE = 5000
 PROGRESS_EVERY = 20_000
 
@@ -246,6 +246,7 @@ def _new_batch(project: Project, name: str, settings: SampleSettings) -> Batch:
                 kind=BatchKind.INTENT_ONLY,
                 project=project,
                 name=name,
+                priority=settings.as_data()["priority"],
                 overlap=settings.overlap or project.overlap,
                 max_extra_votes=settings.max_extra if settings.max_extra is not None else project.max_extra_votes,
             )
@@ -331,7 +332,6 @@ def _open(sample: IntentSample, part: list[tuple[int, str]], chances: dict[str, 
             query_id=pk,
             purpose=Purpose.INTENT_ONLY,
             target=sample.batch.overlap,
-            priority=sample.plan["priority"],
         )
         for pk, _ in part
         if pk not in items

@@ -3,22 +3,26 @@
 A slot is claimed by one SQL statement on either database. Two lanes per person: lane 0 is the pair on screen, lane 1
 the one fetched ahead. An expired lease stays good until somebody needs its slot; freeing is pull-based (the claim
 that finds nothing frees what has run out and looks again) with a sweep beside it.
+
+Batches are looked into in the order of their priority. In each, the claim looks at the front of the queue, then from
+the person's own place on; only when that yields nothing anywhere does it look at everything that is free.
 """
 
 import statistics
 import uuid
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, TypeVar
 
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from annotation.models import OWN_SLOTS, Batch, Purpose, Slot, SlotState, Vote
+from annotation.models import OWN_SLOTS, Batch, Item, Purpose, Slot, SlotState, Vote
 from annotation.services import gate, gold, repeats
-from annotation.services.items import is_open_for_claims
+from annotation.services.items import is_open_for_claims, settle_all
 from core.db import retry_when_busy, write_transaction
 from core.models import Project, User
 
@@ -30,6 +34,7 @@ MEDIAN_KEPT_S = 60
 LEASE_PER_MEDIAN = 3
 DEFAULT_LEASE_S = Batch._meta.get_field("min_lease_s").get_default()
 CLAIM_ATTEMPTS = 4
+SWEEP_AFTER = timedelta(minutes=10)
 FREE = {
     "state": SlotState.FREE,
     "person": None,
@@ -39,12 +44,11 @@ FREE = {
     "expires_at": None,
 }
 
-# The person's last vote marks how far down the queue they are: looking from there on keeps the claim short however
-# many pairs they have judged. What is more urgent is looked at before it, all the rest after it. The plus keeps the
-# planner on the pair's few slots, away from the person's many. What privacy holds back by now is shown to nobody.
+# Nothing twice to the same person, and what privacy holds back by now to nobody. The plus keeps the planner on the
+# pair's few slots, away from the person's many.
 _FREE_SLOT = """
     SELECT s.id FROM annotation_slot s
-    WHERE s.project_id = %(project)s AND s.state = 0 AND s.is_open {range}
+    WHERE {where} AND s.state = 0 AND s.is_open
       AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.item_id = s.item_id AND t.person_id = %(person)s)
       AND NOT EXISTS (SELECT 1 FROM annotation_slot t WHERE t.pair_id = s.pair_id AND +t.person_id = %(person)s)
       AND NOT EXISTS (SELECT 1 FROM annotation_skip k WHERE k.item_id = s.item_id AND k.person_id = %(person)s)
@@ -54,14 +58,57 @@ _FREE_SLOT = """
                       WHERE p.id = s.pair_id AND c.quarantine_reason <> '')
     ORDER BY s.priority, s.id LIMIT 1 {lock}
 """
+_EVERYWHERE = "s.batch_id = %(batch{n})s"
+_FROM_PLACE_ON = "s.batch_id = %(batch{n})s AND s.priority = %(priority{n})s AND s.id > %(after{n})s"
+_IN_FRONT = (
+    "s.id IN (SELECT f.id FROM annotation_slot f WHERE f.batch_id = %(batch{n})s AND f.state = 0 AND f.is_open"
+    " ORDER BY f.priority, f.id LIMIT 20)"
+)
 _CLAIM = """
     UPDATE annotation_slot
     SET state = 1, person_id = %(person)s, lane = %(lane)s, token = %(token)s,
         leased_at = %(now)s, expires_at = %(expires)s
-    WHERE id = COALESCE({candidates}) AND state = 0
-    RETURNING id
+    WHERE id = COALESCE({candidates}, NULL) AND state = 0
+    RETURNING id, batch_id, priority
 """
-_RANGES = ("AND s.priority < %(priority)s", "AND s.priority = %(priority)s AND s.id > %(after)s", "")
+LOOKS_AT_ONCE = 24
+PLACE_STEP = 40  # slots that a person moves on before their place is written again
+
+# Batches with something free, as far as they are for this person, and the person's place in each.
+_QUEUES = """
+    SELECT b.id, b.max_votes_per_person, b.max_votes_per_day, c.priority, c.slot
+    FROM annotation_batch b
+    LEFT JOIN annotation_queueplace c ON c.batch_id = b.id AND c.person_id = %(person)s
+    WHERE b.project_id = %(project)s AND NOT b.is_paused AND NOT b.is_closed
+      AND b.kind IN ('live', 'intent_only')
+      AND EXISTS (SELECT 1 FROM annotation_slot s WHERE s.batch_id = b.id AND s.state = 0 AND s.is_open)
+      AND (NOT b.is_invited_only OR EXISTS (SELECT 1 FROM annotation_batchmember m
+                                            WHERE m.batch_id = b.id AND m.person_id = %(person)s))
+    ORDER BY b.priority, b.id
+"""
+_KEEP_PLACE = """
+    INSERT INTO annotation_queueplace (batch_id, person_id, priority, slot)
+    VALUES (%(batch)s, %(person)s, %(priority)s, %(slot)s)
+    ON CONFLICT (batch_id, person_id) DO UPDATE SET priority = excluded.priority, slot = excluded.slot
+"""
+_FREE_FOR_ALL = """
+    SELECT COUNT(*) FROM (SELECT 1 FROM annotation_slot s
+                          WHERE s.batch_id IN ({batches}) AND s.state = 0 AND s.is_open LIMIT %(limit)s) free
+"""
+
+
+class Queue(NamedTuple):
+    """A batch that has free slots, the limits it sets to one person, and the person's place in it if they have one."""
+
+    batch: int
+    per_person: int | None
+    per_day: int | None
+    priority: int | None
+    slot: int | None
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        return None if self.priority is None or self.slot is None else (self.priority, self.slot)
 
 
 def claim_next(*, project: Project, person: User, lane: int = ON_SCREEN) -> Slot | None:
@@ -116,12 +163,10 @@ def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot
     if slot is not None:
         if _may_stay(slot):
             return _extend(slot)
-        Slot.objects.filter(pk=slot.pk, token=slot.token).update(**FREE)
+        let_go(slot)
     here = gate.gate(project, person)
     if here.state != gate.GateState.OPEN:
         return gate.take_turn_for(project, person, lane)
-    if lane == PREFETCHED and is_running_low(project, person):
-        return None
     slot_id = _claim(project, person, lane)
     if slot_id is None and free_expired_leases(project=project):
         slot_id = _claim(project, person, lane)
@@ -154,33 +199,106 @@ def slots_to_show() -> QuerySet[Slot]:
     return Slot.objects.select_related("batch", "item__query", "item__pair__code")
 
 
+def let_go(slot: Slot) -> bool:
+    """Frees a slot that its person holds; whether it was still theirs. Call in a write transaction."""
+    is_theirs = Slot.objects.filter(pk=slot.pk, token=slot.token, state=SlotState.LEASED).update(**FREE) > 0
+    if is_theirs and not slot.is_open:
+        settle_all([slot.item_id])
+    return is_theirs
+
+
+# --- the claim ------------------------------------------------------------------------------------------------------
 def _claim(project: Project, person: User, lane: int) -> int | None:
     """Runs the claim statement; returns the slot's id, or None when no free slot is for this person."""
-    last = Slot.objects.filter(person=person, state=SlotState.DONE, project=project, is_open=True).order_by("-id")
-    position = last.values_list("priority", "id").first()
-    lock = "FOR UPDATE OF s SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
-    ranges = _RANGES if position else ("",)
-    candidates = ", ".join(f"({_FREE_SLOT.format(range=range_, lock=lock)})" for range_ in ranges)
-    if len(ranges) == 1:
-        candidates += ", NULL"
-    now = timezone.now()
-    token = uuid.uuid4()
+    queues = within_limits(person, queues_for(project, person))
+    if not queues or (lane == PREFETCHED and _is_running_low(project, person, queues)):
+        return None
+    looks = [(where, queue) for queue in queues for where in _near(queue)]
+    looks += [(_EVERYWHERE, queue) for queue in queues if queue.place is not None]
+    for start in range(0, len(looks), LOOKS_AT_ONCE):
+        if claimed := _look(looks[start : start + LOOKS_AT_ONCE], person, lane):
+            slot_id, batch, priority = claimed
+            _keep_place(next(queue for queue in queues if queue.batch == batch), person, (priority, slot_id))
+            return slot_id
+    return None
+
+
+def queues_for(project: Project, person: User) -> list[Queue]:
+    """The batches whose pairs this person may be handed now, most urgent first; their limits are not yet looked at."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM.format(candidates=candidates),
-            {
-                "project": project.pk,
-                "person": person.pk,
-                "lane": lane,
-                "token": token.hex if connection.vendor == "sqlite" else token,
-                "now": connection.ops.adapt_datetimefield_value(now),
-                "expires": connection.ops.adapt_datetimefield_value(now + timedelta(seconds=DEFAULT_LEASE_S)),
-                "priority": position[0] if position else 0,
-                "after": position[1] if position else 0,
-            },
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
+        cursor.execute(_QUEUES, {"project": project.pk, "person": person.pk})
+        return [Queue(*row) for row in cursor.fetchall()]
+
+
+def _near(queue: Queue) -> tuple[str, ...]:
+    return (_EVERYWHERE,) if queue.place is None else (_IN_FRONT, _FROM_PLACE_ON)
+
+
+def _look(looks: Sequence[tuple[str, Queue]], person: User, lane: int) -> tuple[int, int, int] | None:
+    """Leases the first slot that one of the looks finds; (slot, batch, priority)."""
+    lock = "FOR UPDATE OF s SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    now, token = timezone.now(), uuid.uuid4()
+    given: dict[str, object] = {
+        "person": person.pk,
+        "lane": lane,
+        "token": token.hex if connection.vendor == "sqlite" else token,
+        "now": connection.ops.adapt_datetimefield_value(now),
+        "expires": connection.ops.adapt_datetimefield_value(now + timedelta(seconds=DEFAULT_LEASE_S)),
+    }
+    candidates = []
+    for n, (where, queue) in enumerate(looks):
+        candidates.append(f"({_FREE_SLOT.format(where=where.format(n=n), lock=lock)})")
+        given |= {f"batch{n}": queue.batch, f"priority{n}": queue.priority, f"after{n}": queue.slot}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM.format(candidates=", ".join(candidates)), given)
+        row: tuple[int, int, int] | None = cursor.fetchone()
+    return row
+
+
+def _keep_place(queue: Queue, person: User, found: tuple[int, int]) -> None:
+    """Writes down where the claim was found, when that is well ahead of the person's last place."""
+    place = queue.place
+    if place is not None and (found <= place or (found[0] == place[0] and found[1] - place[1] < PLACE_STEP)):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_KEEP_PLACE, {"batch": queue.batch, "person": person.pk, "priority": found[0], "slot": found[1]})
+
+
+def within_limits(person: User, queues: list[Queue]) -> list[Queue]:
+    """Without the batches of which the person has had as much as one person may have (of all, or today).
+
+    Votes and leases count together, so that the last place is not handed out twice; where there is a limit, the
+    person's row is locked, so that two tabs cannot both get it. Call in a write transaction.
+    """
+    limited = [queue.batch for queue in queues if queue.per_person is not None or queue.per_day is not None]
+    if not limited:
+        return queues
+    batches = Batch.objects.select_related("project").in_bulk(limited)
+    gate.annotator_row(batches[limited[0]].project, person)
+    full = {pk for pk, batch in batches.items() if not has_room(batch, person)}
+    return [queue for queue in queues if queue.batch not in full]
+
+
+def has_room(batch: Batch, person: User, *, more: int = 1) -> bool:
+    """Whether the limits of the batch leave this person room for so many more pairs."""
+    mine = Slot.objects.filter(person=person, batch=batch)
+    if batch.max_votes_per_person is not None:
+        n_mine = mine.filter(state__in=[SlotState.LEASED, SlotState.DONE]).count()
+        if n_mine + more > batch.max_votes_per_person:
+            return False
+    if batch.max_votes_per_day is None:
+        return True
+    held = mine.filter(state=SlotState.LEASED).count()
+    return held + votes_today(batch, person) + more <= batch.max_votes_per_day
+
+
+def votes_today(batch: Batch, person: User) -> int:
+    """The person's votes on the batch since midnight UTC, those taken back left out. Looks only at today's votes."""
+    midnight = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    votes = Vote.objects.filter(person=person, project=batch.project_id)
+    before = votes.filter(created_at__lt=midnight).order_by("-id").values("id")[:1]
+    today = votes.filter(id__gt=Coalesce(before, 0), created_at__gte=midnight)
+    return today.filter(item__batch=batch, retracted_at__isnull=True).count()
 
 
 def _with_lease_length(slot_id: int) -> Slot:
@@ -216,11 +334,13 @@ def median_seconds(project_id: int) -> float:
     return known
 
 
-def is_running_low(project: Project, person: User) -> bool:
+def _is_running_low(project: Project, person: User, queues: Sequence[Queue]) -> bool:
     """Whether fewer slots are free than other people are at work: then nobody gets a pair ahead of need."""
     others = Slot.objects.filter(project=project, state=SlotState.LEASED, lane=ON_SCREEN).exclude(person=person).count()
-    free = Slot.objects.filter(project=project, state=SlotState.FREE, is_open=True)
-    return not free.order_by("priority", "id").values_list("pk", flat=True)[others : others + 1].exists()
+    batches = ", ".join(str(int(queue.batch)) for queue in queues)
+    with connection.cursor() as cursor:
+        cursor.execute(_FREE_FOR_ALL.format(batches=batches), {"limit": others + 1})
+        return bool(cursor.fetchone()[0] <= others)
 
 
 def open_leases(*, project: Project, person: User) -> list[Slot]:
@@ -237,28 +357,78 @@ def renew(*, project: Project, person: User, tokens: Iterable[uuid.UUID]) -> lis
         return [token for slot in good if (token := _extend(slot).token) is not None]
 
 
-def free_expired_leases(*, project: Project | None = None) -> int:
-    """Frees the slots of leases that have run out (of one project, or all); returns how many."""
-    expired = Slot.objects.filter(state=SlotState.LEASED, expires_at__lt=timezone.now())
+def free_expired_leases(*, project: Project | None = None, grace: timedelta = timedelta(0)) -> int:
+    """Frees the slots of leases that ran out `grace` ago or earlier (of one project, or all); returns how many.
+
+    Call in a write transaction.
+    """
+    expired = Slot.objects.filter(state=SlotState.LEASED, expires_at__lt=timezone.now() - grace)
     if project is not None:
         expired = expired.filter(project=project)
-    return expired.update(**FREE)
+    return _free(expired)
+
+
+def _free(leased: QuerySet[Slot]) -> int:
+    """Frees leased slots; what was only open to its holder is closed for good."""
+    closed = list(leased.filter(is_open=False).values_list("item_id", flat=True))
+    freed = leased.update(**FREE)
+    if closed:
+        settle_all(closed)
+    return freed
 
 
 @retry_when_busy()
-def release_leases(*, person: User, project: Project | None = None, lane: int | None = None) -> int:
-    """Hands back what the person holds (logout, deactivation, leaving a project); returns how many slots."""
+def sweep_leases() -> int:
+    """Frees what nobody has come back to; a regular duty. Returns how many slots.
+
+    Until then a lease that ran out stays good: whoever needs its slot frees it in the claim.
+    """
+    past = timezone.now() - SWEEP_AFTER
+    if not Slot.objects.filter(state=SlotState.LEASED, expires_at__lt=past).exists():
+        return 0
+    with write_transaction():
+        return free_expired_leases(grace=SWEEP_AFTER)
+
+
+@retry_when_busy()
+def release_leases(
+    *, person: User, project: Project | None = None, lane: int | None = None, batch: Batch | None = None
+) -> int:
+    """Hands back what the person holds (logout, deactivation, leaving a project or batch); returns how many slots."""
     chosen = Q(person=person, state=SlotState.LEASED)
     chosen &= Q(project=project) if project is not None else Q()
     chosen &= Q(lane=lane) if lane is not None else Q()
+    chosen &= Q(batch=batch) if batch is not None else Q()
     with write_transaction():
-        return Slot.objects.filter(chosen).update(**FREE)
+        return _free(Slot.objects.filter(chosen))
 
 
 def move_down(*, project: Project, person: User) -> None:
     """Makes room on screen: the pair there becomes the one fetched ahead. Call in a transaction, with lane 1 empty."""
     shown = Slot.objects.filter(project=project, person=person, state=SlotState.LEASED, lane=ON_SCREEN)
     shown.update(lane=PREFETCHED)
+
+
+def move_up(*, project: Project, person: User) -> None:
+    """Takes `move_down` back."""
+    ahead = Slot.objects.filter(project=project, person=person, state=SlotState.LEASED, lane=PREFETCHED)
+    ahead.update(lane=ON_SCREEN)
+
+
+def lease_free(item: Item, *, person: User, token: uuid.UUID) -> bool:
+    """Puts a free slot of this item on the person's empty screen; whether there was one. Call in a transaction."""
+    is_own = item.purpose in OWN_SLOTS
+    now = timezone.now()
+    times = {"leased_at": now, "expires_at": now + timedelta(seconds=lease_seconds(item.batch))}
+    if is_own:
+        gate.lease_own_slot(item, person=person, lane=ON_SCREEN, lease={"token": token, **times})
+        return True
+    free = item.slots.filter(state=SlotState.FREE, is_open=True).order_by("number")
+    slot = free.select_for_update(skip_locked=True).first()
+    if slot is None:
+        return False
+    leased = Slot.objects.filter(pk=slot.pk, state=SlotState.FREE, is_open=True)
+    return leased.update(state=SlotState.LEASED, person=person, lane=ON_SCREEN, token=token, **times) > 0
 
 
 def lease_again(slot: Slot, *, person: User) -> None:

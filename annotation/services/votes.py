@@ -7,16 +7,21 @@ submission the same vote; a submission that comes too late is kept beside the vo
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotation.models import (
     COUNTED,
     NO_INTENT_REASONS,
     OWN_SLOTS,
+    AnnotationSettings,
+    Asked,
     Comment,
     Guideline,
     Intent,
@@ -32,7 +37,8 @@ from annotation.models import (
 )
 from annotation.services import control, gate, leases
 from annotation.services.guidelines import current_guideline
-from annotation.services.items import could_not_judge, settle
+from annotation.services.items import could_not_judge, is_open_for_claims, locked, settle
+from core.audit import record
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError, QuarryError
 from core.models import Project, User
@@ -47,26 +53,42 @@ class LateVoteError(QuarryError):
     """The lease is no longer the person's: the vote is kept as a late submission and not counted."""
 
     code, status = "late_vote", 409
-    template = "This pair was no longer yours when the vote arrived. The vote is kept, but it does not count."
+    template = gettext_lazy(
+        "This pair was no longer yours when the vote arrived. The vote is kept, but it does not count."
+    )
 
 
 class AlreadyJudgedError(QuarryError):
     """The person's vote on the item stands already, from another tab."""
 
     code, status = "already_judged", 409
-    template = "You have already judged this pair. To change that vote, open your history."
+    template = gettext_lazy("You have already judged this pair. To change that vote, open your history.")
 
 
 class KeyReusedError(QuarryError):
     """The key belongs to another vote."""
 
     code, status = "key_reused", 422
-    template = "This vote was already sent with another answer. To change it, open your history."
+    template = gettext_lazy("This vote was already sent with another answer. To change it, open your history.")
 
 
 class NothingToUndoError(QuarryError):
     code, status = "nothing_to_undo", 409
-    template = "There is no vote to take back: none yet, or its batch is closed."
+    template = gettext_lazy("There is no vote to take back: none yet, or its batch is closed.")
+
+
+class SkipGoneError(QuarryError):
+    """The pair passed over cannot come back on screen: others have it, or it wants no more votes."""
+
+    code, status = "skip_gone", 409
+    template = gettext_lazy("Others have the pair that you skipped by now. If they leave it, it comes back to you.")
+
+
+class ReasonMissingError(BadInputError):
+    """The project needs a reason category with every vote."""
+
+    code, status = "reason_missing", 422
+    template = gettext_lazy("This project asks for a reason with every vote: choose one of the categories.")
 
 
 @dataclass(frozen=True)
@@ -80,32 +102,54 @@ class Judgement:
 
     def __post_init__(self) -> None:
         if self.intent not in Intent.values:
-            raise BadInputError(problem="Step 1 is missing: does the query have code-search intent? (yes, no, unclear)")
+            raise BadInputError(
+                problem=_("Step 1 is missing: does the query have code-search intent? (yes, no, unclear)")
+            )
         if self.intent != Intent.YES and (self.answer is not None or self.code_unclear):
-            raise BadInputError(problem="Step 2 only applies when the query has code-search intent.")
+            raise BadInputError(problem=_("Step 2 only applies when the query has code-search intent."))
         if self.answer not in (None, 0, 1):
-            raise BadInputError(problem=f"The answer is 1 or 0, not {self.answer}.")
+            raise BadInputError(problem=_("The answer is 1 or 0, not {answer}.").format(answer=self.answer))
         if self.answer is not None and self.code_unclear:
-            raise BadInputError(problem="A code that could not be judged has no answer.")
+            raise BadInputError(problem=_("A code that could not be judged has no answer."))
         if self.reason and (
             self.reason not in Reason.values or (self.intent == Intent.YES and self.reason not in ANSWER_REASONS)
         ):
-            raise BadInputError(problem=f"The reason {self.reason} does not go with this vote.")
+            raise BadInputError(problem=_not_fitting(self.reason))
 
     def check_fits(self, *, has_code: bool) -> None:
         """Raises BadInputError where step 2 is missing for a pair, or given for a query that is judged alone."""
         has_answer = self.answer is not None or self.code_unclear
         if has_code and self.intent == Intent.YES and not has_answer:
-            raise BadInputError(problem="Step 2 is missing: does the code answer the query? (1, 0, or cannot judge)")
+            raise BadInputError(problem=_("Step 2 is missing: does the code answer the query? (1, 0, or cannot judge)"))
         if not has_code and has_answer:
-            raise BadInputError(problem="Only the intent of this query is asked for; there is no code to judge.")
+            raise BadInputError(problem=_("Only the intent of this query is asked for; there is no code to judge."))
         if not has_code and self.reason and (self.intent != Intent.NO or self.reason not in NO_INTENT_REASONS):
-            raise BadInputError(problem=f"The category {self.reason} does not go with this vote.")
+            raise BadInputError(problem=_not_fitting(self.reason))
+
+    def asked_in(self, project: Project) -> "Judgement":
+        """As the project keeps it: without its reason where none is asked for.
+
+        Raises ReasonMissingError where one is needed; a vote that could not judge needs none.
+        """
+        asked = AnnotationSettings.objects.filter(project=project).values_list("reasons", flat=True).first()
+        if asked == Asked.OFF:
+            return replace(self, reason="")
+        is_judged = self.intent == Intent.NO or self.answer is not None
+        if asked == Asked.REQUIRED and is_judged and not self.reason:
+            raise ReasonMissingError
+        return self
 
     def sha256(self, item_id: int, person_id: int) -> str:
         """Identity of the submission, so that a key can be told to come back with the same content."""
         payload = json.dumps({"item": item_id, "person": person_id, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def _not_fitting(reason: str) -> str:
+    return _("The category {reason} does not go with this vote.").format(reason=reason)
+
+
+_FIELDS = tuple(field.name for field in fields(Judgement))
 
 
 @dataclass(frozen=True)
@@ -133,7 +177,7 @@ def submit_vote(
 
     ahead: also lease a pair in the prefetched lane.
     Raises KeyReusedError (422) when the key came with something else before; LateVoteError or AlreadyJudgedError (409)
-    when the lease is gone, after keeping what was sent as a LateSubmission.
+    when the lease is gone, after keeping what was sent as a LateSubmission; ReasonMissingError (422).
     """
     sha256 = judgement.sha256(item_id, person.pk)
     try:
@@ -165,6 +209,7 @@ def _submit(
         if slot is None:
             return None
         judgement.check_fits(has_code=slot.pair_id is not None)
+        kept = judgement.asked_in(project)
         vote = Vote.objects.create(
             slot_id=slot.pk,
             item_id=item_id,
@@ -175,7 +220,7 @@ def _submit(
             guideline=_guideline(project, guideline_version),
             seconds=min(max(seconds, 0.0), MAX_SECONDS),
             rater_kind=RaterKind.SIMULATED if person.is_simulated else RaterKind.HUMAN,
-            **asdict(judgement),
+            **asdict(kept),
         )
         _count_vote(vote)
         return Receipt(vote, False, leases.fill_lanes(project=project, person=person, ahead=ahead))
@@ -216,6 +261,7 @@ def _count_vote(vote: Vote) -> None:
         settle(item)
 
 
+@retry_when_busy()
 def _keep_late(
     project: Project, person: User, item_id: int, key: uuid.UUID, judgement: Judgement, seconds: float
 ) -> QuarryError:
@@ -245,34 +291,116 @@ def last_vote(*, project: Project, person: User) -> Vote | None:
     return vote if vote is not None and not vote.item.batch.is_closed and not gate.is_settled(vote) else None
 
 
-@retry_when_busy()
+@dataclass(frozen=True)
+class LastAct:
+    """The newest thing that a person did and can take back: a vote, or a pair passed over. `key` names it."""
+
+    key: uuid.UUID
+    vote: Vote | None = None
+    skip: Skip | None = None
+
+    @property
+    def is_skip(self) -> bool:
+        return self.skip is not None
+
+
+def last_act(*, project: Project, person: User) -> LastAct | None:
+    """What undo would take back; `key` is the vote's, or the token of the lease that was passed over."""
+    vote = last_vote(project=project, person=person)
+    skipped = (
+        Skip.objects.filter(person=person, item__project=project, token__isnull=False)
+        .select_related("item__batch")
+        .order_by("-id")
+        .first()
+    )
+    is_newest = skipped is not None and (vote is None or skipped.created_at > vote.created_at)
+    if skipped is not None and skipped.token and is_newest and is_open_for_claims(skipped.item.batch):
+        return LastAct(skipped.token, skip=skipped)
+    return LastAct(vote.key, vote=vote) if vote is not None else None
+
+
 def undo(
     *, project: Project, person: User, key: uuid.UUID | None = None, ahead: bool = True
 ) -> tuple[Vote | None, list[Slot]]:
-    """Takes back the person's last vote: its pair is on screen again, the pair that was there is next.
+    """Takes back the person's newest vote or skip: its pair is on screen again, the pair that was there is next.
 
-    The pair fetched ahead, never shown, goes back to the queue. `key` names the vote meant: one that is taken back
-    already (a repeated request) changes nothing and gives None. Raises NothingToUndoError.
+    The pair fetched ahead, never shown, goes back to the queue. `key` names the act meant (see `last_act`): one that
+    is taken back already (a repeated request) changes nothing. Returns the vote taken back, None for a skip or a
+    repeat, and the leases after it. Raises NothingToUndoError, or SkipGoneError where others have the pair by now: the
+    skip is then forgotten, so that the pair may come again.
     """
+    held = _undo(project, person, key, ahead)
+    if held is None:
+        raise SkipGoneError
+    return held
+
+
+@retry_when_busy()
+def _undo(project: Project, person: User, key: uuid.UUID | None, ahead: bool) -> tuple[Vote | None, list[Slot]] | None:
+    """As undo; None where a skip's pair cannot come back."""
     with write_transaction():
-        if key and Vote.objects.filter(key=key, person=person, retracted_at__isnull=False).exists():
+        if key and _is_taken_back(person, key):
             return None, leases.fill_lanes(project=project, person=person, ahead=ahead)
-        vote = last_vote(project=project, person=person)
-        if vote is None or (key and vote.key != key):
+        act = last_act(project=project, person=person)
+        if act is None or (key and act.key != key):
             raise NothingToUndoError
-        _retract(vote)
+        if act.skip is not None:
+            if not _unskip(project, person, act.skip):
+                return None
+        elif act.vote is not None:
+            _unvote(project, person, act.vote)
+        return act.vote, leases.fill_lanes(project=project, person=person, ahead=ahead)
+
+
+def _is_taken_back(person: User, key: uuid.UUID) -> bool:
+    """Whether the act of this key was taken back before: a vote for ever, a skip while its pair is in hand again."""
+    if Vote.objects.filter(key=key, person=person, retracted_at__isnull=False).exists():
+        return True
+    return Slot.objects.filter(person=person, state=SlotState.LEASED, token=_token_after(key)).exists()
+
+
+def _token_after(token: uuid.UUID) -> uuid.UUID:
+    """The token of the lease that takes the place of one that was passed over."""
+    return uuid.uuid5(token, "taken back")
+
+
+def _unvote(project: Project, person: User, vote: Vote) -> None:
+    item = locked([vote.item_id]).get()
+    _retract(project, person, vote)
+    leases.release_leases(person=person, project=project, lane=leases.PREFETCHED)
+    leases.move_down(project=project, person=person)
+    leases.lease_again(vote.slot, person=person)
+    Item.objects.filter(pk=item.pk).update(done=F("done") - 1)
+    settle(item)
+
+
+def _unskip(project: Project, person: User, skipped: Skip) -> bool:
+    """Leases a free slot of the pair that was passed over; whether there was one."""
+    item, token = skipped.item, skipped.token
+    skipped.delete()
+    is_known = item.pair_id is not None and Slot.objects.filter(pair=item.pair_id, person=person).exists()
+    if token is None or is_known or item.is_held_back:
+        return False
+    leases.release_leases(person=person, project=project, lane=leases.PREFETCHED)
+    leases.move_down(project=project, person=person)
+    if not leases.lease_free(item, person=person, token=_token_after(token)):
+        leases.move_up(project=project, person=person)
+        return False
+    if not leases.has_room(item.batch, person, more=0):
         leases.release_leases(person=person, project=project, lane=leases.PREFETCHED)
-        leases.move_down(project=project, person=person)
-        leases.lease_again(vote.slot, person=person)
-        Item.objects.filter(pk=vote.item_id).update(done=F("done") - 1)
-        settle(Item.objects.select_related("batch").get(pk=vote.item_id))
-        return vote, leases.fill_lanes(project=project, person=person, ahead=ahead)
+    return True
 
 
-def _retract(vote: Vote) -> None:
+def _retract(project: Project, person: User, vote: Vote) -> None:
     _remember(vote, VoteRevision.Act.RETRACTION)
     vote.retracted_at = timezone.now()
     vote.save(update_fields=["retracted_at"])
+    record("annotation.retract_vote", project=project, actor=person, person=person, subject=vote, before=_values(vote))
+
+
+def _values(vote: Vote) -> dict[str, Any]:
+    """The judgement of a vote, as the audit log shows it."""
+    return {name: getattr(vote, name) for name in _FIELDS}
 
 
 def _remember(vote: Vote, act: VoteRevision.Act) -> None:
@@ -302,19 +430,33 @@ def correct_vote(*, project: Project, person: User, vote_id: int, judgement: Jud
         if vote is None:
             raise NotFoundError(what="vote of yours", name=vote_id)
         if vote.set_aside_at is not None:
-            raise ConflictError(problem="A curator has set this vote aside; it no longer counts and cannot change.")
+            raise ConflictError(problem=_("A curator has set this vote aside; it no longer counts and cannot change."))
         if gate.is_settled(vote):
-            raise ConflictError(problem="This attempt at qualification is over; its votes cannot change.")
+            raise ConflictError(problem=_("This attempt at qualification is over; its votes cannot change."))
         if vote.item.batch.is_closed:
-            raise ConflictError(problem=f"The batch {vote.item.batch.name} is closed; its votes cannot change.")
+            raise ConflictError(
+                problem=_("The batch {name} is closed; its votes cannot change.").format(name=vote.item.batch.name)
+            )
         judgement.check_fits(has_code=vote.item.pair_id is not None)
-        if all(getattr(vote, name) == value for name, value in asdict(judgement).items()):
+        before, after = _values(vote), asdict(judgement.asked_in(project))
+        changed = [name for name in _FIELDS if before[name] != after[name]]
+        if not changed:
             return vote
+        item = locked([vote.item_id]).get()
         _remember(vote, VoteRevision.Act.CORRECTION)
-        for name, value in asdict(judgement).items():
-            setattr(vote, name, value)
-        vote.save(update_fields=list(asdict(judgement)))
-        settle(vote.item)
+        for name in changed:
+            setattr(vote, name, after[name])
+        vote.save(update_fields=changed)
+        record(
+            "annotation.correct_vote",
+            project=project,
+            actor=person,
+            person=person,
+            subject=vote,
+            before={name: before[name] for name in changed},
+            after={name: after[name] for name in changed},
+        )
+        settle(item)
         return vote
 
 
@@ -327,8 +469,9 @@ def skip(*, project: Project, person: User, token: uuid.UUID, ahead: bool = True
     with write_transaction():
         slot = Slot.objects.filter(project=project, person=person, token=token, state=SlotState.LEASED).first()
         if slot is not None:
-            Skip.objects.get_or_create(item_id=slot.item_id, person=person)
-            Slot.objects.filter(pk=slot.pk, token=token).update(**leases.FREE)
+            Skip.objects.filter(item=slot.item_id, person=person).delete()  # passed over before: this is the newest
+            Skip.objects.create(item_id=slot.item_id, person=person, token=token)
+            leases.let_go(slot)
         return leases.fill_lanes(project=project, person=person, ahead=ahead)
 
 
@@ -350,7 +493,7 @@ def add_comment(*, project: Project, person: User, item_id: int, text: str = "",
     given = text.strip()
     text = privacy.mask(given[:MAX_COMMENT_CHARS], privacy.COMMENT)
     if not text and not is_flag:
-        raise BadInputError(problem="The comment is empty.")
+        raise BadInputError(problem=_("The comment is empty."))
     if not Slot.objects.filter(project=project, item=item_id, person=person).exists():
         raise NotFoundError(what="pair of yours", name=item_id)
     with write_transaction():

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from annotation.models import Intent, Item, Slot, SlotState, Vote
+from annotation.models import Batch, Intent, Item, Slot, SlotState, Vote
 from annotation.quality import headline
 from annotation.selectors import counted_votes, item_patterns, items_by_disagreement, rater_patterns
 from annotation.selectors.queue import progress_of
@@ -226,5 +226,5 @@ def test_a_sample_comes_first_unless_it_is_told_to_wait(project, annotator):
     assert claim_next(project=project, person=annotator).pair_id is not None
     vote(project, annotator, Judgement("no"))
     leases.release_leases(person=annotator)
-    Slot.objects.filter(pair=None).update(priority=-5)
+    Batch.objects.filter(kind="intent_only").update(priority=-5)
     assert claim_next(project=project, person=annotator).pair_id is None

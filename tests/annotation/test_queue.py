@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation.models import Item, Purpose, Skip, Slot, SlotState, Vote
+from annotation.models import Batch, Item, Purpose, Skip, Slot, SlotState, Vote
 from annotation.selectors.queue import Why, batches_of, progress_of, why_empty
 from annotation.selectors.shown import code_parts, provenance
 from annotation.services import leases
@@ -145,7 +145,7 @@ def test_a_more_urgent_pair_opened_later_comes_first(project, annotator):
     vote(project, annotator)
     release_leases(person=annotator)
     urgent = make_batch(project, 1, overlap=1, name="urgent")
-    urgent.slots.update(priority=-5)
+    Batch.objects.filter(pk=urgent.pk).update(priority=-5)
     assert claim_next(project=project, person=annotator).batch == urgent
 
 
