@@ -24,6 +24,8 @@ _REMOVALS = {
     "set_aside": "set aside as impossible to judge",
     "imported_conflict": "imported labels contradict each other",
     "licence": "its licence is left out",
+    "adjudicated_no_intent": "no code-search intent, by an adjudicator",
+    "adjudicated_unusable": "impossible to judge, by an adjudicator",
     "dropped_by_split": "query stood on two sides of a split by code",
 }
 
@@ -150,6 +152,11 @@ def _collection(facts: dict[str, Any]) -> str:
     if imported:
         lines.append(
             f"{imported:,} pairs carry a single label from elsewhere, raters unknown; no agreement figure counts them."
+        )
+    if adjudicated := facts["statistics"]["origins"].get("adjudicated", 0):
+        lines.append(
+            f"{adjudicated:,} pairs carry the label of an adjudicator, who saw all votes and gave a reason (`origin` "
+            "is `adjudicated` in `pairs.jsonl`). Their votes stand as they were given, for or against the label."
         )
     if removed:
         lines.append("Judged but not kept:\n\n" + "\n".join(removed))

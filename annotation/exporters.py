@@ -136,7 +136,7 @@ class ReleasedPair:
     language: str
     name: str  # qualified name of the function
     docstring: str
-    origin: str  # "votes" or "imported"
+    origin: str  # "votes", "imported" or "adjudicated"
     votes_for: int  # answers that carry the label; 0 where the raters are unknown
     votes_of: int
     intent_yes: int

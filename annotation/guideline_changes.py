@@ -53,7 +53,7 @@ def compare_guidelines(old: str, new: str) -> tuple[SectionChange, ...]:
     found: list[SectionChange] = []
     for op, a, b, c, d in titles.get_opcodes():
         if op == "equal":
-            pairs = zip(before[a:b], after[c:d], strict=True)
+            pairs = list(zip(before[a:b], after[c:d], strict=True))
         else:
             pairs, lone_old, lone_new = _renamed(before[a:b], after[c:d])
             found += [_whole(title, text, REMOVED) for title, text in lone_old]

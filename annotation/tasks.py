@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from annotation.models import IntentClassifier, IntentSample, Pool, Release
+from annotation.models import ConsensusRun, IntentClassifier, IntentSample, Pool, Release, SetAside
+from annotation.services.consensus import COMPUTE_CONSENSUS, compute_consensus
 from annotation.services.imports import IMPORT_VOTES, import_votes
 from annotation.services.intent_classifier import (
     SCORE_INTENT,
@@ -14,6 +15,10 @@ from annotation.services.intent_classifier import (
 from annotation.services.intent_samples import SAMPLE_INTENT, sample_intent
 from annotation.services.pools import BUILD_POOL, build_pool
 from annotation.services.releases import EXPORT_RELEASE, FREEZE_RELEASE, export_release, freeze_release
+from annotation.services.standing import RESTORE_VOTES, SET_ASIDE_VOTES, restore_votes, set_aside_votes
+from annotation.services.tallies import RECOUNT_AGREEMENT, catch_up_all, recount_agreement
+from annotation.services.training_files import OPEN_KNOWN_FILE, open_known_file
+from core.duties import duty
 from core.jobs import RunningJob, job_kind
 from core.models import Project
 
@@ -35,6 +40,12 @@ def export_release_job(run: RunningJob, *, release_id: int, format: str, folder:
 def sample_intent_job(run: RunningJob, *, sample_id: int) -> dict[str, Any]:
     """Draws a sample of queries and opens them for judging their intent."""
     return sample_intent(run=run, sample=IntentSample.objects.select_related("project", "batch").get(pk=sample_id))
+
+
+@job_kind(COMPUTE_CONSENSUS)
+def compute_consensus_job(run: RunningJob, *, run_id: int) -> dict[str, Any]:
+    """Computes the consensus by three methods."""
+    return compute_consensus(run=run, consensus=ConsensusRun.objects.select_related("project").get(pk=run_id))
 
 
 @job_kind(IMPORT_VOTES)
@@ -60,3 +71,33 @@ def score_intent_job(run: RunningJob, *, classifier_id: int) -> dict[str, Any]:
 def build_pool_job(run: RunningJob, *, pool_id: int) -> dict[str, Any]:
     """Builds a test pool."""
     return build_pool(run=run, pool=Pool.objects.select_related("project", "batch").get(pk=pool_id))
+
+
+@job_kind(SET_ASIDE_VOTES)
+def set_aside_votes_job(run: RunningJob, *, act_id: int) -> dict[str, Any]:
+    """Sets votes of a person aside and opens their slots again."""
+    return set_aside_votes(run=run, act=SetAside.objects.select_related("project", "person", "batch").get(pk=act_id))
+
+
+@job_kind(RESTORE_VOTES)
+def restore_votes_job(run: RunningJob, *, act_id: int) -> dict[str, Any]:
+    """Counts votes again that were set aside."""
+    return restore_votes(run=run, act=SetAside.objects.select_related("project", "person", "batch").get(pk=act_id))
+
+
+@job_kind(OPEN_KNOWN_FILE)
+def open_known_file_job(run: RunningJob, *, path: str, **params: Any) -> dict[str, Any]:
+    """Opens a training or qualification batch out of a file."""
+    return open_known_file(run=run, path=Path(path), **params)
+
+
+@job_kind(RECOUNT_AGREEMENT)
+def recount_agreement_job(run: RunningJob, *, project_id: int) -> dict[str, Any]:
+    """Counts all votes of a project anew for the agreement page."""
+    return recount_agreement(run=run, project=Project.objects.get(pk=project_id))
+
+
+@duty("count changed votes", every_s=20)
+def count_votes_duty() -> int:
+    """Counts what has changed since the last time, so that no page has to."""
+    return catch_up_all()

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from annotation.consensus import Tally, verdict
 from annotation.models import Vote
+from annotation.selectors.adjudication import LABEL_OF, decisions_on_query
 from annotation.selectors.releases import imported_labels
 from annotation.selectors.votes import counted_votes
 from core.models import Project
@@ -13,8 +14,8 @@ from core.models import Project
 def labels_of_query(project: Project, *, query_hash: str, code_ids: Collection[int]) -> dict[int, int]:
     """Code id -> label of the query's pairs with these codes, where it is known.
 
-    Consensus of the votes counts; an imported single label stands where nobody voted. Unresolved pairs and queries
-    without intent have no label.
+    What an adjudicator decided goes first, then the consensus of the votes; an imported single label stands where
+    nobody voted. Unresolved pairs and queries without intent have no label.
     """
     wanted = set(code_ids)
     imported = imported_labels(project).filter(pair__query__content_hash=query_hash, pair__code__in=wanted)
@@ -26,6 +27,11 @@ def labels_of_query(project: Project, *, query_hash: str, code_ids: Collection[i
             labels.pop(code_id, None)
             label = verdict(group, query=pool).label
             if label is not None:
+                labels[code_id] = label
+    for code_id, decision in decisions_on_query(project, query_hash).items():
+        if code_id in wanted:
+            labels.pop(code_id, None)
+            if (label := LABEL_OF[decision]) is not None:
                 labels[code_id] = label
     return labels
 

@@ -11,6 +11,7 @@ from django.db.models import Avg, Count, F, QuerySet
 from annotation.consensus import Tally, verdict
 from annotation.models import COUNTED, Batch, Item, Purpose, RaterKind, Vote
 from annotation.planning import BELOW, KEPT, OVER_CAP, Row
+from annotation.selectors.adjudication import LABEL_OF, adjudicated_pairs
 from annotation.selectors.votes import counted_votes
 from core.models import Membership, Project, Role, User
 from curation.models import BestMatch, Candidate, CandidateRun, Pair
@@ -143,9 +144,10 @@ def runs_to_plan(project: Project) -> QuerySet[CandidateRun]:
 
 # --- scores beside judgements ---------------------------------------------------------------------------------------
 def judged_scores(run: CandidateRun, *, batch: Batch | None = None) -> list[tuple[float, int]]:
-    """(score in this run, consensus label) of every judged pair that the run scored, of one batch or of all.
+    """(score in this run, label) of every judged pair that the run scored, of one batch or of all.
 
-    Pairs below the threshold that a plan opened are among them. Pairs without a label (no intent, unresolved) are not.
+    An adjudicator's label goes before that of the votes. Pairs below the threshold that a plan opened are among them.
+    Pairs without a label (no intent, unresolved) are not.
     """
     votes = counted_votes(run.project)
     pools: dict[int, Tally] = defaultdict(Tally)
@@ -161,6 +163,11 @@ def judged_scores(run: CandidateRun, *, batch: Batch | None = None) -> list[tupl
         for pair, (query, batch_id, tally) in pairs.items()
         if (batch is None or batch_id == batch.pk) and (label := verdict(tally, query=pools[query]).label) is not None
     }
+    chosen = [pair for pair, (_, batch_id, _) in pairs.items() if batch is None or batch_id == batch.pk]
+    for pair, decision in adjudicated_pairs(run.project, chosen).items():
+        labels.pop(pair, None)
+        if (label := LABEL_OF[decision]) is not None:
+            labels[pair] = label
     return sorted((score, labels[pair]) for pair, score in _scores(run, list(labels)).items())
 
 

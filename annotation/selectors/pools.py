@@ -10,7 +10,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from annotation.consensus import Outcome, Tally, verdict
-from annotation.models import Pool, PoolEntry, Vote
+from annotation.models import Decision, Pool, PoolEntry, Vote
+from annotation.selectors.adjudication import LABEL_OF, adjudicated_pairs
 from annotation.selectors.releases import imported_labels
 from annotation.selectors.votes import counted_votes
 from core.models import Project
@@ -21,11 +22,12 @@ AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Relevance:
-    """The label of a pooled pair: by votes, or a single imported one (`votes_of` 0)."""
+    """The label of a pooled pair: by votes, by an adjudicator, or a single imported one (`votes_of` 0)."""
 
     label: int
     votes_for: int = 0
     votes_of: int = 0
+    is_adjudicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ def pooled_pairs(pools: Sequence[Pool]) -> list[int]:
 
 
 def labels_of_pairs(project: Project, pairs: Sequence[int]) -> PoolLabels:
-    """What people said of these pairs: the consensus of at least two answers, with the query's pooled intent. Pairs
-    that nobody here voted on keep an imported label, unless several contradict each other."""
+    """What people said of these pairs: an adjudicator's decision, else the consensus of at least two answers, with the
+    query's pooled intent. Pairs that nobody here voted on keep an imported label, unless several contradict each other.
+    """
     rows: list[tuple[int, int]] = []
     for start in range(0, len(pairs), AT_ONCE):
         rows += Pair.objects.filter(pk__in=pairs[start : start + AT_ONCE]).values_list("pk", "query_id")
@@ -65,8 +68,11 @@ def labels_of_pairs(project: Project, pairs: Sequence[int]) -> PoolLabels:
         pools[query] += tally
     labels: dict[int, Relevance] = {}
     without: dict[Outcome, int] = defaultdict(int)
-    unseen = [pair for pair, query in rows if (pair, query) not in tallies]
+    decisions = adjudicated_pairs(project, [pair for pair, _ in rows])
     for pair, query in rows:
+        if pair in decisions:
+            _decided(pair, decisions[pair], tallies.get((pair, query), Tally()), labels, without)
+            continue
         if (pair, query) not in tallies:
             continue
         reached = verdict(tallies[pair, query], query=pools[query])
@@ -74,8 +80,20 @@ def labels_of_pairs(project: Project, pairs: Sequence[int]) -> PoolLabels:
             without[reached.outcome] += 1
         else:
             labels[pair] = Relevance(reached.label, reached.votes_for, reached.votes_of)
+    unseen = [pair for pair, query in rows if (pair, query) not in tallies and pair not in decisions]
     labels.update(_imported(project, unseen))
     return PoolLabels(labels, without[Outcome.NO_INTENT], without[Outcome.UNRESOLVED], len(rows))
+
+
+def _decided(
+    pair: int, decision: Decision, tally: Tally, labels: dict[int, Relevance], without: dict[Outcome, int]
+) -> None:
+    """An adjudicator's word, with the votes that were on its side."""
+    label = LABEL_OF[decision]
+    if label is None:
+        without[Outcome.NO_INTENT if decision == Decision.NO_INTENT else Outcome.UNRESOLVED] += 1
+    else:
+        labels[pair] = Relevance(label, tally.n_one if label else tally.n_zero, tally.n_answers, is_adjudicated=True)
 
 
 def _tallies(project: Project, queries: Iterable[int]) -> dict[tuple[int, int], Tally]:
@@ -195,6 +213,7 @@ def _judgement(pair: Pair, relevance: Relevance) -> dict[str, Any]:
         "votes_of": relevance.votes_of,
         "query": pair.query.text,
         "code": pair.code.text,
+        **({"origin": "adjudicated"} if relevance.is_adjudicated else {}),
     }
 
 

@@ -20,13 +20,15 @@ from annotation.card import card, describe_removal, describe_rule
 from annotation.consensus import Removal, Tally, decide
 from annotation.criteria import ReleaseCriteria
 from annotation.exporters import FileFacts, HashedFile, ReleasedPair, ReleaseWriter
-from annotation.models import RaterKind
+from annotation.models import Decision, RaterKind
 from annotation.quality import SET_ASIDE, answer_patterns, expected_disagreement, headline
+from annotation.selectors.adjudication import LABEL_OF, decisions_by_hashes
 from annotation.selectors.pools import Qrels, judged_pools, qrels_of
-from annotation.selectors.releases import consistent_reads, imported_labels
+from annotation.selectors.releases import imported_labels
 from annotation.selectors.votes import counted_votes, item_patterns
 from annotation.splits import Edge, Split, SplitSizeError, split_pairs
 from annotation.statistics import ReleaseStatistics
+from core.db import consistent_reads
 from core.errors import BadInputError
 from core.models import Project
 from curation.models import Code, CodeOccurrence, Query
@@ -35,7 +37,7 @@ from curation.selectors import codes_only_under
 FORMAT = 1  # of the files together; part of the manifest
 MANIFEST = "manifest.json"
 CHUNK = 500
-FROM_VOTES, IMPORTED = "votes", "imported"
+FROM_VOTES, IMPORTED, ADJUDICATED = "votes", "imported", "adjudicated"
 LICENCE = "licence"
 Progress = Callable[[int, int, str], None]
 
@@ -146,13 +148,15 @@ def _decide_all(project: Project, criteria: ReleaseCriteria, expected: Fraction,
     if criteria.include_imported:
         rows = merge(rows, _label_rows(project), key=lambda row: row[:2])
     left_out = codes_only_under(project, criteria.left_out_licences)
+    decisions = decisions_by_hashes(project)
     with spool.open("w", encoding="utf-8") as out:
         for _, of_query in groupby(rows, key=lambda row: row.query_hash):
             pairs = [list(of_pair) for _, of_pair in groupby(of_query, key=lambda row: row.code_hash)]
             tallies = [Tally.of(row.vote for row in pair if row.vote) for pair in pairs]
             pool = sum(tallies, Tally())
             for pair, tally in zip(pairs, tallies, strict=True):
-                decided = _decide_pair(pair, tally, pool, criteria, expected)
+                decided = _adjudicated(decisions.get((pair[0].query_hash, pair[0].code_hash)))
+                decided = decided or _decide_pair(pair, tally, pool, criteria, expected)
                 if decided.label is not None and pair[0].code_id in left_out:
                     decided = Decided(None, LICENCE, "")
                 if decided.label is None:
@@ -199,6 +203,14 @@ class Decided(NamedTuple):
     label: int | None
     reason: str
     origin: str
+
+
+def _adjudicated(decision: Decision | None) -> Decided | None:
+    """An adjudicator's word goes before votes, the keep rule and imported labels; None where there is none."""
+    if decision is None:
+        return None
+    label = LABEL_OF[decision]
+    return Decided(label, "" if label is not None else f"{ADJUDICATED}_{decision}", ADJUDICATED)
 
 
 def _decide_pair(
