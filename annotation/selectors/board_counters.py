@@ -31,7 +31,7 @@ def count_batches(project: Project) -> list[dict[str, Any]]:
             extra=Avg("n_extra", filter=finished),
         )
     )
-    counted = {row.pop("batch_id"): row for row in rows}
+    counted = {row["batch_id"]: {**row} for row in rows}
     return [_described(batch, counted[batch.pk]) for batch in project.batches.filter(pk__in=counted).order_by("-id")]
 
 
@@ -43,7 +43,7 @@ def _described(batch: Batch, counts: dict[str, Any]) -> dict[str, Any]:
         "is_pilot": batch.is_pilot,
         "state": "closed" if batch.is_closed else "paused" if batch.is_paused else "open",
         "max_extra": batch.max_extra_votes,
-        **counts,
+        **{name: value for name, value in counts.items() if name != "batch_id"},
         "extra": None if extra is None else round(float(extra), 4),
     }
 
