@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Count, F, Q
+from django.utils.translation import gettext
 
 from annotation.models import Batch, Item, Purpose, Release, ReleaseState
 from annotation.selectors.queue import progress_of
@@ -80,6 +81,6 @@ def personal_numbers(project: Project, user: Any) -> list[PersonalNumber]:
         return []
     progress = progress_of(project, user)
     return [
-        PersonalNumber("Your votes", progress.mine, section_address("annotation:history", project)),
-        PersonalNumber("Pairs left for you", progress.left, section_address("annotation:judge", project)),
+        PersonalNumber(gettext("Your votes"), progress.mine, section_address("annotation:history", project)),
+        PersonalNumber(gettext("Pairs left for you"), progress.left, section_address("annotation:judge", project)),
     ]

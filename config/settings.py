@@ -17,7 +17,7 @@ EMAIL_URL             smtp://user:password@host:port (smtp+tls:// for STARTTLS);
 QUARRY_MAIL_FROM      sender of mails; default: quarry@localhost
 QUARRY_SSO_URL        issuer of an OpenID Connect provider; with it QUARRY_SSO_CLIENT_ID, QUARRY_SSO_SECRET
 QUARRY_SSO_NAME       what the button on the login page says; default: single sign-on
-QUARRY_SSO_SIGNUP     1: an unknown person of the provider gets an account (without projects); default: only invited people
+QUARRY_SSO_SIGNUP     1: anybody the provider knows gets an account (without projects); default: invited people only
 QUARRY_SSO_ORIGINS    further origins that the provider's login page is served from, comma-separated
 DEBUG                 1 for development only
 """

@@ -3,9 +3,9 @@
 from typing import Any
 
 from django import forms
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
 from core import throttle
 from core.models import Project, Role, User
@@ -18,9 +18,9 @@ class ThrottledLogin(AuthenticationForm):
     is_throttled = False
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": "This name and password do not fit together. Both are case-sensitive.",
-        "throttled": "Too many failed logins. Wait %(minutes)s minutes, then try again.",
-        "placeholder": "This account stands for a rater of imported votes. Nobody can log in with it.",
+        "invalid_login": _("This name and password do not fit together. Both are case-sensitive."),
+        "throttled": _("Too many failed logins. Wait %(minutes)s minutes, then try again."),
+        "placeholder": _("This account stands for a rater of imported votes. Nobody can log in with it."),
     }
 
     def clean(self) -> dict[str, Any]:
@@ -44,10 +44,6 @@ class ThrottledLogin(AuthenticationForm):
         super().confirm_login_allowed(user)
         if user.is_placeholder:
             raise ValidationError(self.error_messages["placeholder"], code="placeholder")
-
-
-class ThrottledAdminLogin(ThrottledLogin, AdminAuthenticationForm):
-    """The same bound at the door of the administration."""
 
 
 class ProjectForm(forms.Form):
@@ -145,19 +141,3 @@ class RolesForm(forms.Form):
     roles = forms.MultipleChoiceField(
         choices=Role.choices, widget=forms.CheckboxSelectMultiple, label="Roles", required=False
     )
-
-
-class AccountForm(forms.ModelForm):
-    """What people may change about themselves."""
-
-    class Meta:
-        model = User
-        fields = ["first_name", "last_name", "email", "publishes_votes"]
-        labels = {"publishes_votes": "My votes may be published under a pseudonym"}
-        help_texts = {
-            "email": "Only administrators see it.",
-            "publishes_votes": (
-                "Releases to come may then hold your single votes, without your name. Labels and agreement count all "
-                "votes either way. Taking it back acts on the next release."
-            ),
-        }

@@ -19,6 +19,9 @@ PER_NAME = Limit("name", tries=5, window_s=300)
 PER_ADDRESS = Limit("address", tries=50, window_s=900)  # many names from one place; a shared proxy stays usable
 
 
+PER_RESET = Limit("reset", tries=5, window_s=3600)  # mails for a new password asked for from one address
+
+
 def _keys(username: str, address: str) -> list[tuple[Limit, str]]:
     name = sha256(f"{username.casefold()}\0{address}".encode("utf-8", "surrogatepass")).hexdigest()
     place = sha256(address.encode()).hexdigest()
@@ -35,11 +38,22 @@ def wait_s(username: str, address: str) -> int:
 def record_failure(username: str, address: str) -> None:
     """Counts a failed login."""
     for limit, key in _keys(username, address):
-        if not cache.add(key, 1, timeout=limit.window_s):
-            try:
-                cache.incr(key)
-            except ValueError:  # it expired between the two calls
-                cache.set(key, 1, timeout=limit.window_s)
+        _count(limit, key)
+
+
+def _count(limit: Limit, key: str) -> None:
+    if not cache.add(key, 1, timeout=limit.window_s):
+        try:
+            cache.incr(key)
+        except ValueError:  # it expired between the two calls
+            cache.set(key, 1, timeout=limit.window_s)
+
+
+def may_ask_for_reset(address: str) -> bool:
+    """Counts a wish for a mail with a link; False when this address had its share."""
+    key = f"reset-{sha256(address.encode()).hexdigest()}"
+    _count(PER_RESET, key)
+    return bool(cache.get(key, 0) <= PER_RESET.tries)
 
 
 def record_success(username: str, address: str) -> None:

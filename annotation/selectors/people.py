@@ -1,6 +1,7 @@
 """Reads of the people at work in a project, and of what the curator asks of them."""
 
 from annotation.models import AnnotationSettings, Annotator
+from annotation.models.people import Standing
 from core.models import Project, User
 
 
@@ -14,3 +15,9 @@ def annotator_of(project: Project, person: User) -> Annotator:
     """The person's row in the project; an unsaved one where they have claimed nothing yet."""
     known = Annotator.objects.filter(project=project, person=person).first()
     return known or Annotator(project=project, person=person)
+
+
+def poor_standings(project: Project) -> dict[int, str]:
+    """Who is warned or paused: person id -> the word for it."""
+    rows = Annotator.objects.filter(project=project).exclude(standing=Standing.ACTIVE)
+    return dict(rows.values_list("person_id", "standing"))

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
+from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from core.audit import record
@@ -100,9 +102,7 @@ def accept_invitation(*, secret: str, user: User) -> Invitation:
         raise NotFoundError(what="person", name=user.username)
     with write_transaction():
         invitation = invitation_by(secret)
-        held = set(
-            Membership.objects.filter(project=invitation.project, user=user).values_list("role", flat=True)
-        )
+        held = set(Membership.objects.filter(project=invitation.project, user=user).values_list("role", flat=True))
         if held >= set(invitation.roles):
             return invitation
         _take_one_use(invitation, user)
@@ -118,6 +118,26 @@ def accept_invitation(*, secret: str, user: User) -> Invitation:
             after={"roles": sorted(held | set(invitation.roles))},
         )
     return invitation
+
+
+@retry_when_busy()
+def sign_up(*, secret: str, username: str, password: str) -> User:
+    """Makes the account of a newcomer and lets them in, both or neither. They decide on consent next.
+
+    The password was checked by the form. Raises BadInputError for a name that cannot be used (somebody took it just
+    now), InvitationGoneError when the last use is gone.
+    """
+    with write_transaction():
+        user = User(username=username, must_consent=True, language=get_language() or "")
+        user.set_password(password)
+        try:
+            user.full_clean()
+        except ValidationError as error:
+            problem = next(iter(error.message_dict.values()))[0]
+            raise BadInputError(problem=problem, field="username") from error
+        user.save()
+        accept_invitation(secret=secret, user=user)
+    return user
 
 
 def _take_one_use(invitation: Invitation, user: User) -> None:

@@ -10,15 +10,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from core.access import may_create_projects, project_for, roles_in
+from core.access import may_create_projects, person_of, project_for, roles_in
 from core.errors import NotAllowedError, QuarryError
 from core.forms import MemberForm, ProjectForm, ProjectSettingsForm, RolesForm
 from core.funnel import is_linear, segments_of
-from core.menu import WATCHERS
+from core.menu import WATCHERS, section_address
 from core.models import Membership, Project, Role, User
 from core.overview import overview_of, personal_numbers
 from core.services.members import add_member, set_roles
+from core.services.people import make_password_link, resettable_people
 from core.services.projects import create_project
+from core.standings import standings_in
 
 
 def show_refusal(form: BaseForm, error: QuarryError) -> None:
@@ -80,8 +82,8 @@ def project_settings(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "core/project_settings.html", {"project": shown, "section": "settings", "form": form})
 
 
-def members_of(project: Project) -> list[dict[str, Any]]:
-    """Every member with the roles held, by name."""
+def members_of(project: Project, viewer: Any) -> list[dict[str, Any]]:
+    """Every member with the roles held, by name; `may_reset`: the viewer may make a password link for them."""
     people: dict[int, dict[str, Any]] = {}
     for membership in project.memberships.select_related("user").order_by("user__username", "role"):
         entry = people.setdefault(
@@ -89,6 +91,13 @@ def members_of(project: Project) -> list[dict[str, Any]]:
         )
         entry["roles"].append(Role(membership.role))
         entry["since"] = min(entry["since"], membership.created_at)
+    resettable = resettable_people(viewer, [entry["user"] for entry in people.values()])
+    standings = standings_in(project)
+    for person_id, entry in people.items():
+        judges = Role.ANNOTATOR in entry["roles"] or person_id in standings
+        entry["work"] = section_address("annotation:scorecard", project, entry["user"].username) if judges else ""
+        entry["standing"] = standings.get(person_id, "")
+        entry["may_reset"] = person_id in resettable
     return list(people.values())
 
 
@@ -107,7 +116,15 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
             show_refusal(form, error)
         else:
             form = MemberForm()
-    context = {"project": project, "section": "members", "form": form, "added": added, "members": members_of(project)}
+    people = members_of(project, request.user)
+    context = {
+        "project": project,
+        "section": "members",
+        "form": form,
+        "added": added,
+        "members": people,
+        "shows_standing": any(entry["work"] or entry["standing"] for entry in people),
+    }
     return render(request, "core/members.html", context)
 
 
@@ -132,6 +149,18 @@ def member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     return render(
         request, "core/member.html", {"project": project, "section": "members", "person": person, "form": form}
     )
+
+
+@login_required
+@never_cache
+@require_POST
+def password_link(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """Makes a one-time link for a member who lost their password; shown on this answer only."""
+    project = project_for(request.user, slug, Role.CURATOR)
+    person = get_object_or_404(User.objects.filter(memberships__project=project).distinct(), username=username)
+    link = request.build_absolute_uri(make_password_link(person=person, user=person_of(request)))
+    context = {"project": project, "section": "members", "person": person, "link": link}
+    return render(request, "core/password_link.html", context)
 
 
 @login_required

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import IsAuthenticated
@@ -37,7 +38,7 @@ def _card(project: Project, user: Any) -> dict[str, Any]:
     return {
         "project": project,
         "overview": overview_of(project) if held & WATCHERS else None,
-        "roles": ["administrator"] if user.is_superuser else sorted(role.label.lower() for role in held),
+        "roles": [gettext("administrator")] if user.is_superuser else sorted(str(role.label).lower() for role in held),
         "personal": personal_numbers(project, user),
     }
 

@@ -17,7 +17,6 @@ from annotation.criteria import ReleaseCriteria, read_criteria
 from annotation.exporters import FORMATS, spreadsheet_cell
 from annotation.models import ImportedLabel, RaterKind, Release, ReleaseState, Vote
 from annotation.selectors import release_folder
-from annotation.selectors.releases import consistent_reads
 from annotation.services.releases import (
     EmptyReleaseError,
     ReleaseGoneError,
@@ -28,6 +27,7 @@ from annotation.services.releases import (
     withdraw_release,
 )
 from core.errors import BadInputError, ConflictError, NotFoundError
+from core.db import consistent_reads
 from core.jobs import JobFailedError, run_inline
 from core.models import Project
 from curation.models import CodeOccurrence, CodeSource
