@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern] = [
     path("judge-preferences/", preferences.JudgePreferencesApi.as_view(), name="api-judge-preferences"),
     path("projects/<slug:slug>/leases/", judge.LeasesApi.as_view(), name="api-claim"),
     path("projects/<slug:slug>/leases/heartbeat/", judge.HeartbeatApi.as_view(), name="api-heartbeat"),
+    path("projects/<slug:slug>/guideline/seen/", judge.GuidelineSeenApi.as_view(), name="api-guideline-seen"),
     path("projects/<slug:slug>/votes/", judge.VotesApi.as_view(), name="api-votes"),
     path("projects/<slug:slug>/votes/<int:pk>/", judge.VoteApi.as_view(), name="api-vote"),
     path("projects/<slug:slug>/undo/", judge.UndoApi.as_view(), name="api-undo"),

@@ -59,7 +59,7 @@ REASONS = (
     Act("slight", _("Does not answer: only slightly related"), "l", STEP_2),
     Act("other", _("Another reason"), "o"),
 )
-GROUPS = ((_("Answers"), ANSWERS), (_("Reasons"), REASONS), (_("Tools"), TOOLS))
+GROUPS = ((_("Answers"), ANSWERS), (_("Tools"), TOOLS), (_("Reasons"), REASONS))
 ACTS = {act.name: act for _title, acts in GROUPS for act in acts}
 
 # Which answer a reason stands for, as the shipped guideline has it; another reason goes with either.

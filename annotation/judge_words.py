@@ -18,6 +18,7 @@ def _questions() -> dict[str, str]:
         "why_no": _("Why does it not look for code?"),
         "why_1": _("How far does the code answer?"),
         "why_0": _("How far does the code fall short?"),
+        "choose": _("Choose one:"),
         "go": _("Read it, then go on."),
         "query": _("query"),
         "code": _("code"),
@@ -38,7 +39,6 @@ def _refusals() -> dict[str, str]:
         "why_first": _("One more press: choose the reason. Undo goes back."),
         "no_fit": _("Not counted: that reason does not go with this answer."),
         "go_first": _("Not counted: Enter goes on to the next pair."),
-        "is_off": _("Reasons are not asked for in this project."),
     }
 
 

@@ -10,10 +10,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotation.api.inputs import valid_input
-from annotation.models import Intent, Reason, Slot
+from annotation.models import Intent, Reason, Slot, Standing
+from annotation.selectors.people import annotator_of
 from annotation.selectors.queue import progress_of
-from annotation.selectors.shown import shown_pair
+from annotation.selectors.shown import guideline_version, shown_pair
 from annotation.services import leases, votes
+from annotation.services.preferences import see_guideline
+from annotation.services.training import feedback_for
 from annotation.services.votes import Judgement
 from core.access import person_of, project_for
 from core.models import Project, Role, User
@@ -34,19 +37,21 @@ class LeaseOutput(serializers.Serializer):
 
 
 class TurnOutput(serializers.Serializer):
-    """The person's leases now, the pair on screen first, and the key of the vote that undo would take back."""
+    """The person's leases now, the pair on screen first, and the key of the vote or skip that undo would take back."""
 
     leases = LeaseOutput(many=True)
     last = serializers.UUIDField(allow_null=True)
+    guideline = serializers.IntegerField(help_text="Newest version of the guideline; read it before the next pair.")
 
 
 def turn(project: Project, person: User, held: list[Slot], have: list[Any]) -> dict[str, Any]:
     """The data of a TurnOutput."""
     known = {str(token) for token in have}
-    last = votes.last_vote(project=project, person=person)
+    last = votes.last_act(project=project, person=person)
     return {
         "leases": [_lease(slot, is_known=str(slot.token) in known) for slot in held],
         "last": str(last.key) if last else None,
+        "guideline": guideline_version(project),
     }
 
 
@@ -87,6 +92,9 @@ class HeartbeatApi(APIView):
         alive = serializers.ListField(child=serializers.UUIDField())
         mine = serializers.IntegerField()
         left = serializers.IntegerField()
+        guideline = serializers.IntegerField()
+        standing = serializers.ChoiceField(Standing.choices)
+        reason = serializers.CharField(allow_blank=True, help_text="Why the person is warned or paused.")
 
     @extend_schema(operation_id="heartbeat", parameters=[PROJECT], request=Input, responses=Output)
     def post(self, request: Request, slug: str) -> Response:
@@ -94,7 +102,26 @@ class HeartbeatApi(APIView):
         given = valid_input(self.Input, request)
         alive = leases.renew(project=project, person=person_of(request), tokens=given["tokens"])
         progress = progress_of(project, person_of(request))
-        return Response({"alive": alive, "mine": progress.mine, "left": progress.left})
+        stands = annotator_of(project, person_of(request))
+        return Response(
+            {
+                "alive": alive,
+                "mine": progress.mine,
+                "left": progress.left,
+                "guideline": guideline_version(project),
+                "standing": stands.standing,
+                "reason": stands.reason,
+            }
+        )
+
+
+class FeedbackOutput(serializers.Serializer):
+    """After a vote on a training item: whether it is right, the right judgement, and why."""
+
+    is_right = serializers.BooleanField()
+    intent = serializers.ChoiceField(Intent.choices)
+    answer = serializers.IntegerField(min_value=0, max_value=1, allow_null=True)
+    why = serializers.CharField(allow_blank=True)
 
 
 class VotesApi(APIView):
@@ -114,6 +141,7 @@ class VotesApi(APIView):
     class Output(TurnOutput):
         vote = serializers.IntegerField()
         is_repeat = serializers.BooleanField()
+        feedback = FeedbackOutput(allow_null=True, help_text="Of training items only; show it before the next pair.")
 
     @extend_schema(operation_id="vote", parameters=[PROJECT], request=Input, responses=Output)
     def post(self, request: Request, slug: str) -> Response:
@@ -130,7 +158,15 @@ class VotesApi(APIView):
             guideline_version=given["guideline"],
         )
         after = turn(project, person_of(request), receipt.leases, given["have"])
-        return Response({**after, "vote": receipt.vote.pk, "is_repeat": receipt.is_repeat})
+        feedback = feedback_for(receipt.vote)
+        return Response(
+            {
+                **after,
+                "vote": receipt.vote.pk,
+                "is_repeat": receipt.is_repeat,
+                "feedback": feedback.to_dict() if feedback else None,
+            }
+        )
 
 
 class VoteApi(APIView):
@@ -158,17 +194,20 @@ class VoteApi(APIView):
 
 
 class UndoApi(APIView):
-    """Takes back the last vote; `key` names it, so that a repeat changes nothing."""
+    """Takes back the newest vote or skip; `key` names it, so that a repeat changes nothing."""
 
     class Input(HaveInput):
-        key = serializers.UUIDField(allow_null=True, default=None)
+        key = serializers.UUIDField(allow_null=True, default=None, help_text="Of the vote, or the token passed over.")
 
-    @extend_schema(operation_id="undo", parameters=[PROJECT], request=Input, responses=TurnOutput)
+    class Output(TurnOutput):
+        is_vote = serializers.BooleanField(help_text="A vote was taken back; false: a skip, or nothing (a repeat).")
+
+    @extend_schema(operation_id="undo", parameters=[PROJECT], request=Input, responses=Output)
     def post(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.ANNOTATOR)
         given = valid_input(self.Input, request)
-        _, held = votes.undo(project=project, person=person_of(request), key=given["key"])
-        return Response(turn(project, person_of(request), held, given["have"]))
+        vote, held = votes.undo(project=project, person=person_of(request), key=given["key"])
+        return Response({**turn(project, person_of(request), held, given["have"]), "is_vote": vote is not None})
 
 
 class SkipApi(APIView):
@@ -209,3 +248,17 @@ class CommentsApi(APIView):
             is_flag=given["is_flag"],
         )
         return Response({"comment": comment.pk, "was_masked": comment.was_masked}, status=201)
+
+
+class GuidelineSeenApi(APIView):
+    """Stamps that the caller has read this version of the guideline, so that its changes are not shown again."""
+
+    class Input(serializers.Serializer):
+        version = serializers.IntegerField(min_value=1)
+
+    @extend_schema(operation_id="see_guideline", parameters=[PROJECT], request=Input, responses={204: None})
+    def post(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, Role.ANNOTATOR)
+        version = min(valid_input(self.Input, request)["version"], guideline_version(project))
+        see_guideline(project=project, person=person_of(request), version=version)
+        return Response(status=204)

@@ -1,38 +1,38 @@
 // The judge page: one press is one vote, for the pair on screen, and the next pair is already here.
 //
-// Votes, skips and undos go through an outbox in localStorage, in order, with the key under which the server knows a
-// repeat. What the server answers are the person's leases: the pair on screen and the one fetched ahead.
+// Votes, skips and undos go through the outbox (outbox.js). What the server answers are the person's leases: the pair on
+// screen and the one fetched ahead. `step` is 1, 2, "why" (a reason is to be chosen) or "go" (something is to be read).
 (() => {
   "use strict";
 
   const QUIET_MS = 200;        // after a refused press: nothing counts until the keys rest for so long
   const DOUBLE_CLICK_MS = 250;
-  const TIMEOUT_MS = 10000;
   const BEAT_MS = 60000;
   const AWAY_MS = 300000;      // nobody touched the page for so long: the lease may run out
   const LONGEST_PAUSE_MS = 15000;
+  const NO_REASONS = ["debugging", "conceptual", "tools", "knowledge", "vague", "other"];
+  const ANSWER_OF = { full: 1, exceeds: 1, category: 1, half: 0, slight: 0 };
+  const ACT_OF = { no: "no", 0: "zero", 1: "one" };
 
-  const byId = (id) => document.getElementById(id);
-  const root = byId("judge") || byId("queue-empty");
-  if (!root) return;
-  const outbox = openOutbox(`quarry-outbox:${root.dataset.outbox}`);
-  if (root.id === "queue-empty") {
-    sendAllAndReload();
-    return;
-  }
+  const { root, byId, word, remember, recall, outbox, ask, post } = window.quarry || {};
+  if (!root || root.id !== "judge") return;
 
   const stage = byId("stage");
   const panel = root.querySelector(".ask");
   const form = byId("plain");
+  const remark = byId("comment-form");
+  const web = byId("web");
   const draftKey = `quarry-draft:${root.dataset.outbox}`;
+  const commentKey = `quarry-comment:${root.dataset.outbox}`;
   const turnKey = `quarry-turn:${root.dataset.outbox}`;
-  const WHY = ["debugging", "conceptual", "tools", "knowledge", "vague", "other"];
-  const QUESTIONS = { 1: "Does the query look for code?", 2: "Does the code answer the query?" };
+  const asked = root.dataset.asked;
+  const sizes = Object.entries(JSON.parse(byId("judge-sizes").textContent));
 
   let current = pairOf(stage.firstElementChild);
   let ready = [];              // pairs fetched ahead
   let step = 1;
-  let waiting = "";            // "next": answered, the next pair is not here; "server": an undo, or votes from before
+  let chosen = null;           // in step "why": {intent, answer}
+  let waiting = "";            // "next": the next pair is not here; "server": an undo, or acts from before; "feedback"
   let paintedAt = Infinity;    // when the pair came on screen
   let refusedAt = -Infinity;
   let pressedAt = -Infinity;
@@ -44,57 +44,35 @@
   let sending = false;
   let held = null;             // leases as the server last named them; null: not known
   let turn = 0;                // counts acts, so that an answer from before the last one is not believed
+  let hasNewGuideline = false;
+  let isUndoing = false;
   let wake = null;
-
-  // --- the outbox -------------------------------------------------------------------------------
-  function openOutbox(name) {
-    let memory = [];           // when the browser keeps nothing for us
-    const all = () => {
-      try { return JSON.parse(localStorage.getItem(name) || "[]"); } catch { return memory; }
-    };
-    const write = (acts) => {
-      memory = acts;
-      try { localStorage.setItem(name, JSON.stringify(acts)); } catch { /* kept in memory */ }
-    };
-    return {
-      all,
-      add: (act) => write([...all(), act]),
-      age: () => write(all().map((act) => ({ ...act, isOld: true }))),
-      drop: (act) => write(all().filter((other) => other.id !== act.id)),
-    };
-  }
-
-  function remember(name, value) {
-    try { value === null ? localStorage.removeItem(name) : localStorage.setItem(name, value); } catch { /* no matter */ }
-  }
-  function recall(name) {
-    try { return localStorage.getItem(name); } catch { return null; }
-  }
 
   // --- pairs on screen ----------------------------------------------------------------------------
   function pairOf(node) {
-    const { token, item, key, kind } = node.dataset;
-    return { node, token, item: Number(item), key, kind };
+    const { token, item, key, kind, stage: purpose } = node.dataset;
+    return { node, token, item: Number(item), key, kind, purpose };
   }
 
   function pairFrom(html) {
     return pairOf(document.adoptNode(new DOMParser().parseFromString(html, "text/html").querySelector(".pair")));
   }
 
+  const queryOf = (pair) => pair.node.querySelector(".query").textContent;
+
   function show(pair) {
     if (pair.node.parentNode !== stage) stage.replaceChildren(pair.node);
     current = pair;
     root.dataset.kind = pair.kind;
+    root.dataset.stage = pair.purpose;
     waiting = "";
     mine += uncounted.mine;
     left = Math.max(0, left + uncounted.left);
     uncounted = { mine: 0, left: 0 };
-    byId("mine").textContent = mine;
-    byId("left").textContent = left;
+    showNumbers();
     fillForms(pair);
     root.classList.remove("is-waiting");
-    root.querySelectorAll("[data-act][aria-pressed]").forEach((button) => button.removeAttribute("aria-pressed"));
-    setStep(recall(draftKey) === pair.token ? 2 : 1);
+    restoreStep(pair);
     paintedAt = Infinity;
     requestAnimationFrame(() => {
       const painted = new MessageChannel();
@@ -104,6 +82,11 @@
     if (window.scrollY > 0) window.scrollTo(0, 0);
   }
 
+  function showNumbers() {
+    byId("mine").textContent = mine;
+    byId("left").textContent = left;
+  }
+
   function count(votes, open) {
     uncounted.mine += votes;
     uncounted.left += open;
@@ -111,39 +94,90 @@
 
   function fillForms(pair) {
     for (const name of ["token", "item", "key"]) form.elements[name].value = pair[name];
-    byId("comment-form").elements.item.value = pair.item;
+    if (!remark.elements.text.value) aimRemark(pair.item, queryOf(pair));
+    byId("comment-about").hidden = Number(remark.elements.item.value) === pair.item;
+    if (web) web.href = root.dataset.search.replace("{query}", encodeURIComponent(queryOf(pair)));
+  }
+
+  // A comment stays with the pair it was begun on, even when the next pair is on screen.
+  function aimRemark(item, query) {
+    remark.elements.item.value = item;
+    byId("comment-query").textContent = query;
+  }
+
+  // --- steps ----------------------------------------------------------------------------------------
+  const baseOf = (next) => (next === "why" ? (chosen.intent === "no" ? 1 : 2) : next);
+
+  function fits(reason) {
+    if (step === "why" && chosen.intent === "yes") return reason === "other" || ANSWER_OF[reason] === chosen.answer;
+    return baseOf(step) === 1 ? NO_REASONS.includes(reason) : reason in ANSWER_OF;
   }
 
   function setStep(next) {
     const active = document.activeElement;
-    const hadFocus = active && active.closest(".answers");
+    const hadFocus = active && active.closest(".answers, .because");
     step = next;
+    const base = baseOf(next);
     root.dataset.step = next;
-    byId("step-no").textContent = next;
-    byId("question-text").textContent = QUESTIONS[next];
-    byId("unclear-what").textContent = next === 1 ? "query" : "code";
-    root.querySelectorAll(".answers").forEach((group) => { group.hidden = group.dataset.for !== String(next); });
+    if (base !== "go") {
+      byId("step-no").textContent = base;
+      byId("unclear-what").textContent = word(base === 1 ? "query" : "code");
+    }
+    byId("question-text").textContent = word(questionName());
+    root.querySelectorAll(".answers").forEach((group) => { group.hidden = group.dataset.for !== String(base); });
+    root.querySelectorAll(".because").forEach((group) => { group.hidden = group.dataset.reasons !== String(base); });
+    root.querySelectorAll(".why").forEach((button) => { button.disabled = base !== "go" && !fits(button.dataset.act); });
+    root.querySelectorAll(".answer, .why").forEach((button) => button.removeAttribute("aria-pressed"));
+    root.querySelectorAll(".because-title").forEach((title) => {
+      title.dataset.words ||= title.textContent;
+      title.textContent = next === "why" ? word("choose") : title.dataset.words;
+    });
+    if (next === "why") {
+      const act = ACT_OF[chosen.intent === "no" ? "no" : chosen.answer];
+      root.querySelector(`.answer[data-act="${act}"]`).setAttribute("aria-pressed", "true");
+    }
     if (hadFocus && !active.offsetParent) byId("question").focus({ preventScroll: true });
+  }
+
+  function questionName() {
+    if (step === "why") return chosen.intent === "no" ? "why_no" : `why_${chosen.answer}`;
+    return step === "go" ? "go" : `step${step}`;
+  }
+
+  function go(next, choice = null) {
+    chosen = choice;
+    remember(draftKey, next === 1 ? null : JSON.stringify({ token: current.token, step: next, chosen }));
+    setStep(next);
+    say(word(questionName()));
+  }
+
+  // What was chosen on this pair before the page was loaded anew.
+  function restoreStep(pair) {
+    let draft = {};
+    try { draft = JSON.parse(recall(draftKey) || "{}"); } catch { /* unreadable: none */ }
+    const isMine = draft.token === pair.token;
+    chosen = isMine ? draft.chosen : null;
+    setStep(isMine ? draft.step : 1);
   }
 
   function advance(button) {
     const next = ready.shift();
     if (next) {
       show(next);
-      say(`Mine ${mine}, left ${left}. Next query: ${next.node.querySelector(".query").textContent}`);
+      say(word("next", { mine, left, query: queryOf(next) }));
       return;
     }
-    waitFor("next");
+    waitFor("next", button);
+  }
+
+  function waitFor(what, button) {
+    waiting = what;
+    root.classList.add("is-waiting");
     if (button) button.setAttribute("aria-pressed", "true");
   }
 
-  function waitFor(what) {
-    waiting = what;
-    root.classList.add("is-waiting");
-  }
-
   // --- words ----------------------------------------------------------------------------------------
-  const say = (text) => { byId("say").textContent = text; };
+  function say(text) { byId("say").textContent = text; }
 
   function note(text, isRefusal = false) {
     byId("note").textContent = text;
@@ -152,19 +186,22 @@
 
   function trouble(text, href) {
     const box = byId("trouble");
+    const n = outbox.all().length;
+    byId("unsent").hidden = !text || !n;
+    byId("unsent").textContent = `${n} ${word("unsent")}`;
     box.hidden = !text;
     box.textContent = text;
     if (!href) return;
     const link = document.createElement("a");
     link.href = href;
-    link.textContent = "Log in again";
+    link.textContent = word("log_in");
     box.append(" ", link);
   }
 
   // --- presses ----------------------------------------------------------------------------------------
-  function refuse(text) {
-    note(text, true);
-    say(text);
+  function refuse(name) {
+    note(word(name), true);
+    say(word(name));
     panel.classList.remove("is-refusing");
     void panel.offsetWidth;    // starts the mark anew
     panel.classList.add("is-refusing");
@@ -172,12 +209,10 @@
 
   // Why a press must not count: it may have been meant for another pair than the one on screen.
   function untimely(event) {
-    if (waiting) return "Not counted: the next pair is not here yet.";
-    if (event.timeStamp < paintedAt) return "Not counted: that press came before the pair was on screen.";
-    if (event.timeStamp - refusedAt < QUIET_MS) return "Not counted: too quick after a press that did not count.";
-    if (event.detail > 1 && event.timeStamp - pressedAt < DOUBLE_CLICK_MS) {
-      return "Not counted: the second press of a double click.";
-    }
+    if (waiting) return "not_here";
+    if (event.timeStamp < paintedAt) return "too_early";
+    if (event.timeStamp - refusedAt < QUIET_MS) return "too_quick";
+    if (event.detail > 1 && event.timeStamp - pressedAt < DOUBLE_CLICK_MS) return "double_click";
     return "";
   }
 
@@ -193,79 +228,117 @@
     return true;
   }
 
+  const TOOLS = {
+    help: () => byId("help").showModal(),
+    comment: openRemark,
+    guideline: openGuide,
+    web: () => web && web.click(),
+    copy: copyCode,
+    wrap: toggleWrap,
+    smaller: () => resize(-1),
+    larger: () => resize(1),
+    reasons: toggleReasons,
+  };
+
   function press(act, event, button) {
-    if (act === "help") return byId("help").showModal();
-    if (act === "comment") return openRemark();
-    if (act === "guideline") return openGuide();
-    if (WHY.includes(act) && current.kind !== "query") return undefined;
+    if (act in TOOLS) return TOOLS[act]();
+    const isReason = act in ANSWER_OF || NO_REASONS.includes(act);
+    if (isReason && asked === "off") return undefined;
+    if (act === "go") return step === "go" ? goOn() : undefined;
+    if (step === "go") return refuse("go_first");
     if (!counts(event)) return undefined;
     if (act === "flag") return flag();
-    if (act === "undo") return step === 2 ? backToStepOne() : undo();
+    if (act === "undo") return step === 1 ? undo() : go(step === "why" ? baseOf(step) : 1);
     if (act === "skip") return skip(button);
-    if (act === "unclear") return step === 1 ? vote("unclear", null, false, button) : vote("yes", null, true, button);
-    if (current.kind === "query") return voteOnQuery(act, button);
-    if (act === "yes" || act === "no") {
-      if (step === 2) return refuse("Step 2 asks about the code: 1 or 0. Backspace goes back to step 1.");
-      return act === "no" ? vote("no", null, false, button) : toStepTwo();
-    }
-    if (step === 1) return refuse("Step 1 first: does the query look for code? y or n.");
-    return vote("yes", act === "one" ? 1 : 0, false, button);
+    if (isReason) return withReason(act, button);
+    if (step === "why") return refuse("why_first");
+    if (act === "unclear") return step === 1 ? vote({ intent: "unclear" }, button) : vote({ intent: "yes", unclear: true }, button);
+    return answer(act, button);
   }
 
-  // A query alone is done after one press: yes, no, or no with its category.
-  function voteOnQuery(act, button) {
-    if (act === "yes" || act === "no") return vote(act, null, false, button);
-    if (WHY.includes(act)) return vote("no", null, false, button, act);
-    return refuse("Not counted: this query has no code to judge. y or n.");
+  function answer(act, button) {
+    const isStepOne = act === "yes" || act === "no";
+    if (isStepOne && step === 2) return refuse("step2_asks");
+    if (!isStepOne && step === 1) return refuse(current.kind === "query" ? "no_code" : "step1_first");
+    if (act === "yes") return current.kind === "query" ? vote({ intent: "yes" }, button) : go(2);
+    const choice = act === "no" ? { intent: "no" } : { intent: "yes", answer: act === "one" ? 1 : 0 };
+    return asked === "required" ? go("why", choice) : vote(choice, button);
   }
 
-  function toStepTwo() {
-    remember(draftKey, current.token);
-    setStep(2);
-    say(QUESTIONS[2]);
+  // A reason says the answer too, so that it costs no press of its own.
+  function withReason(reason, button) {
+    if (!fits(reason)) return refuse("no_fit");
+    const choice = step === "why" ? chosen : step === 1 ? { intent: "no" } : { intent: "yes", answer: ANSWER_OF[reason] };
+    return vote({ ...choice, reason }, button);
   }
 
-  function backToStepOne() {
-    remember(draftKey, null);
-    setStep(1);
-    say(QUESTIONS[1]);
-  }
-
-  function vote(intent, answer, unclear, button, reason = "") {
+  function vote({ intent, answer: value = null, unclear = false, reason = "" }, button) {
     const seconds = Math.round((performance.now() - paintedAt) / 10) / 100;
     count(1, -1);
     lastKey = current.key;
     enqueue("votes", {
-      key: current.key, token: current.token, item: current.item, intent, answer, code_unclear: unclear, seconds,
+      key: current.key, token: current.token, item: current.item, intent, answer: value, code_unclear: unclear, seconds,
       reason, guideline: Number(root.dataset.guideline),
-    }, button);
+    }, button, judgementInWords({ intent, answer: value, code_unclear: unclear }));
   }
 
   function skip(button) {
     count(0, -1);
+    lastKey = current.token;
     enqueue("skip", { token: current.token }, button);
   }
 
-  function enqueue(path, body, button) {
+  function enqueue(path, body, button, said) {
     turn += 1;
     remember(draftKey, null);
-    outbox.add({ id: `${path}:${current.token}`, path, body });
-    advance(button);
+    outbox.add({ id: `${path}:${current.token}`, path, body, said });
+    if (path === "votes" && current.purpose === "training") waitFor("feedback", button);
+    else advance(button);
     send();
   }
 
   function undo() {
-    if (!lastKey) return note("There is no vote to take back.", true);
+    if (!lastKey) return note(word("nothing"), true);
     turn += 1;
+    isUndoing = true;
     outbox.add({ id: `undo:${lastKey}`, path: "undo", body: { key: lastKey } });
     waitFor("server");
-    note("Taking the last vote back…");
+    note(word("undoing"));
     return send();
   }
 
+  // --- after a vote on a training pair ------------------------------------------------------------------
+  function judgementInWords({ intent, answer: value, code_unclear: isUnclear }) {
+    const name = isUnclear ? "yes_unclear" : value === null || value === undefined ? intent : `${intent}_${value}`;
+    return word(name);
+  }
+
+  function showFeedback(feedback, given) {
+    byId("feedback-title").textContent = word(feedback.is_right ? "right" : "wrong");
+    const expected = word("expected", { answer: judgementInWords(feedback) });
+    byId("feedback-answer").textContent = feedback.is_right ? expected
+      : `${word("given", { answer: judgementInWords(given) })} ${expected}`;
+    byId("feedback-why").textContent = feedback.why;
+    byId("feedback").classList.toggle("is-right", feedback.is_right);
+    byId("feedback").hidden = false;
+    waiting = "";
+    root.classList.remove("is-waiting");
+    setStep("go");
+    byId("question").focus({ preventScroll: true });
+    say(byId("feedback").innerText);
+  }
+
+  function goOn() {
+    byId("feedback").hidden = true;
+    waitFor("next");
+    step = 1;
+    settle();
+  }
+
+  // --- tools ----------------------------------------------------------------------------------------------
   async function flag() {
-    const answer = await post("comments", { item: current.item, is_flag: true }).catch(() => null);
-    note(answer && answer.ok ? "Flagged for the curator." : "The flag was not saved; try again.");
+    const reply = await post("comments", { item: current.item, is_flag: true }).catch(() => null);
+    note(word(reply && reply.ok ? "flagged" : "flag_lost"));
   }
 
   function openRemark() {
@@ -278,22 +351,79 @@
     byId("guide").querySelector(".guide-text").focus();
   }
 
-  const KEYS = {
-    y: "yes", n: "no", 1: "one", 0: "zero", Backspace: "undo", s: "skip", u: "unclear", f: "flag", c: "comment",
-    g: "guideline", "?": "help",
-    d: "debugging", e: "conceptual", t: "tools", k: "knowledge", v: "vague", o: "other",
-  };
+  async function copyCode() {
+    const code = current.node.querySelector(".pair-code");
+    if (!code) return note(word("no_code_to_copy"));
+    let isCopied = false;
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      isCopied = true;
+    } catch { isCopied = copyBySelecting(code); }  // no clipboard without https
+    note(word(isCopied ? "copied" : "not_copied"));
+    return say(word(isCopied ? "copied" : "not_copied"));
+  }
+
+  function copyBySelecting(node) {
+    const selection = getSelection();
+    selection.selectAllChildren(node);
+    const isCopied = document.execCommand("copy");
+    selection.removeAllRanges();
+    return isCopied;
+  }
+
+  function keepLiking(liking) {
+    ask(root.dataset.likes, liking, "PATCH").catch(() => null);  // for the next page load; this one has it
+  }
+
+  function toggleWrap() {
+    const wraps = root.dataset.wrap !== "on";
+    root.dataset.wrap = wraps ? "on" : "";
+    root.querySelector("[data-act=wrap]").setAttribute("aria-pressed", String(wraps));
+    note(word(wraps ? "wrap_on" : "wrap_off"));
+    keepLiking({ wraps_code: wraps });
+  }
+
+  function resize(by) {
+    const at = sizes.findIndex(([name]) => name === root.dataset.size);
+    const [name, label] = sizes[Math.min(sizes.length - 1, Math.max(0, at + by))];
+    root.dataset.size = name;
+    note(word("size", { size: label }));
+    keepLiking({ text_size: name });
+  }
+
+  function toggleReasons() {
+    const button = root.querySelector("[data-act=reasons]");
+    const shows = root.classList.toggle("shows-reasons");
+    button.setAttribute("aria-expanded", String(shows));
+  }
+
+  // --- keys -------------------------------------------------------------------------------------------------
+  const ACTS_OF_KEY = {};
+  for (const [act, key] of Object.entries(JSON.parse(byId("judge-keys").textContent))) {
+    if (key) (ACTS_OF_KEY[key] ||= []).push(act);
+  }
+  const inStepOne = (act) => act === "yes" || act === "no" || (NO_REASONS.includes(act) && act !== "other");
+  const inStepTwo = (act) => act === "one" || act === "zero" || act in ANSWER_OF;
+
+  // The steps may share keys: what is meant is what the step at hand asks for.
+  function actOf(key) {
+    const acts = ACTS_OF_KEY[key.length === 1 ? key.toLowerCase() : key] || [];
+    const isOther = baseOf(step) === 2 ? inStepOne : inStepTwo;
+    return acts.find((act) => !isOther(act)) || acts[0];
+  }
+
   const isTyping = (target) =>
     target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]") !== null;
 
   document.addEventListener("keydown", (event) => {
     touchedAt = performance.now();
+    const isPressable = event.target.closest("a, button, summary, input, select, textarea");
     if (event.repeat && event.target.closest("[data-act]") && event.key === "Enter") event.preventDefault();
-    const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const act = event.key === "Enter" && step === "go" && !isPressable ? "go" : actOf(event.key);
     if (!act || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     event.preventDefault();
-    if (!event.repeat) press(act, event, root.querySelector(`[data-act="${act}"]`));
+    if (!event.repeat) press(act, event, root.querySelector(`[data-act="${act}"]:not([hidden] *)`));
   });
 
   root.addEventListener("click", (event) => {
@@ -302,54 +432,40 @@
     if (button) press(button.dataset.act, event, button);
   });
 
-  byId("comment-form").addEventListener("submit", async (event) => {
+  // --- comments ---------------------------------------------------------------------------------------------
+  remark.addEventListener("input", () => {
+    const { item, text } = remark.elements;
+    const draft = { item: Number(item.value), query: byId("comment-query").textContent, text: text.value };
+    remember(commentKey, text.value ? JSON.stringify(draft) : null);
+  });
+
+  remark.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { item, text, is_flag: isFlag } = event.target.elements;
+    const { item, text, is_flag: isFlag } = remark.elements;
     const body = { item: Number(item.value), text: text.value, is_flag: isFlag.checked };
-    const answer = await post("comments", body).catch(() => null);
-    if (!answer || !answer.ok) return note("The comment was not saved; try again.", true);
-    event.target.reset();
+    const reply = await post("comments", body).catch(() => null);
+    if (!reply || !reply.ok) return note(word("comment_lost"), true);
+    const { was_masked: wasMasked } = await reply.json();
+    remark.reset();
+    remember(commentKey, null);
     fillForms(current);
     root.querySelector(".remark").open = false;
     byId("question").focus({ preventScroll: true });
-    return note("Comment kept.");
+    return note(word(wasMasked ? "comment_masked" : "comment_kept"));
   });
 
+  function restoreComment() {
+    let draft = null;
+    try { draft = JSON.parse(recall(commentKey) || "null"); } catch { /* unreadable: none */ }
+    if (!draft) return;
+    remark.elements.text.value = draft.text;
+    aimRemark(draft.item, draft.query);
+    root.querySelector(".remark").open = true;
+    note(word("comment_draft"));
+  }
+
   // --- talking to the server ----------------------------------------------------------------------------
-  function csrf() {
-    const cookie = document.cookie.split("; ").find((part) => part.startsWith("csrftoken="));
-    return cookie ? cookie.slice("csrftoken=".length) : document.querySelector("[name=csrfmiddlewaretoken]").value;
-  }
-
-  async function post(path, body) {
-    const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), TIMEOUT_MS);
-    try {
-      return await fetch(`${root.dataset.api}${path}/`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRFToken": csrf() },
-        body: JSON.stringify(body),
-        signal: stop.signal,
-      });
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   const atHand = () => [current, ...ready].map((pair) => pair.token);
-
-  // On the page of an empty queue: what was kept goes out, then the page is asked for anew.
-  async function sendAllAndReload() {
-    const acts = outbox.all();
-    for (const act of acts) {
-      try {
-        const answer = await post(act.path, act.body);
-        if (answer.ok || (answer.status >= 400 && answer.status < 500 && answer.status !== 403)) outbox.drop(act);
-        else return;
-      } catch { return; }
-    }
-    if (acts.length) location.assign(location.pathname);
-  }
 
   async function send() {
     if (sending) return;
@@ -372,35 +488,39 @@
   }
 
   async function deliver(act) {
-    let answer;
+    let reply;
     let data;
     try {
-      answer = await post(act.path, { ...act.body, have: atHand() });
-      data = await answer.json();
+      reply = await post(act.path, { ...act.body, have: atHand() });
+      data = await reply.json();
     } catch {
       return later();
     }
-    if (answer.ok) {
-      if (act.path === "undo") count(-1, 1);
-      if (act.isOld && act.path === "votes" && !data.is_repeat) count(1, -1);  // the page was made before it arrived
-      take(data, outbox.all().filter((other) => other.id !== act.id));
+    if (reply.ok) {
+      if (act.path === "undo") count(data.is_vote ? -1 : 0, 1);
+      if (isOld(act) && act.path === "votes" && !data.is_repeat) count(1, -1);  // the page was made before it arrived
+      take(data, outbox.all().filter((other) => other.name !== act.name));
+      if (data.feedback) showFeedback(data.feedback, act.body);
       return "done";
     }
-    if (answer.status >= 500 || answer.status === 429) return later();
+    if (reply.status >= 500 || reply.status === 429) return later();
     if (data.code === "not_authenticated" || (data.detail || "").startsWith("CSRF")) {
-      return later("You are logged out. What you judged is kept here and sent when you are back.",
-        `/login/?next=${encodeURIComponent(location.pathname)}`);
+      return later(word("logged_out"), `/login/?next=${encodeURIComponent(location.pathname)}`);
     }
     if (act.path === "votes") count(-1, 0);
-    note(data.detail || "The server did not take the last vote.", true);
+    note(data.detail || word("not_taken"), true);
     say(data.detail || "");
+    isUndoing = false;
     held = null;               // what the server holds for us is not known now
     return "refused";
   }
 
+  const bornAt = Date.now();
+  const isOld = (act) => act.at < bornAt;
+
   function later(text, href) {
     const n = outbox.all().length;
-    trouble(text || `Not saved, trying again. ${n === 1 ? "Your last vote is" : `${n} votes are`} kept in this browser.`, href);
+    trouble(text || word(n === 1 ? "unsaved_1" : "unsaved_n", { n }), href);
     return "later";
   }
 
@@ -410,54 +530,63 @@
   });
   window.addEventListener("online", () => wake && wake());
 
+  function notice(data) {
+    if (data.guideline > Number(root.dataset.guideline)) hasNewGuideline = true;
+  }
+
   // New pairs from an answer, while `pending` acts are still to be sent; whoever waits sees the first at once.
   function take(data, pending) {
     held = data.leases;
+    notice(data);
     if (!pending.length) lastKey = data.last || "";
     const answered = new Set(pending.map((act) => act.body.token));
     for (const lease of data.leases) {
       if (!lease.html || answered.has(lease.token) || atHand().includes(lease.token)) continue;
       ready.push(pairFrom(lease.html));
     }
-    if (waiting === "next" && ready.length) advance();
+    if (waiting === "feedback" && !data.feedback) waiting = "next";
+    if (waiting === "next" && ready.length && !data.feedback && !hasNewGuideline) advance();
   }
 
   // With nothing left to send, the screen shows what the server says is on screen.
   function settle() {
+    if (step === "go") return;  // something is being read; going on comes here again
     if (outbox.all().length) { send(); return; }
+    if (hasNewGuideline || (held && !held.length)) { location.assign(location.pathname); return; }
     if (held === null) { refresh(); return; }
-    if (!held.length) { location.assign(location.pathname); return; }
     const pairs = held.map((lease) => [current, ...ready].find((pair) => pair.token === lease.token));
     if (pairs.includes(undefined)) { refresh(); return; }
     const [onScreen, ...ahead] = pairs;
     ready = ahead;
     if (onScreen === current && !waiting) return;
-    if (byId("note").textContent.startsWith("Taking")) note("Taken back: judge it again.");
-    else if (!waiting) note("That pair is no longer yours; here is the next.");
+    if (isUndoing) note(word("undone"));
+    else if (!waiting) note(word("not_yours"));
     else if (!byId("note").classList.contains("is-refusal")) note("");
+    isUndoing = false;
     show(onScreen);
-    say(`${byId("note").textContent} Mine ${mine}, left ${left}. Query: ${onScreen.node.querySelector(".query").textContent}`);
+    say(word("now", { note: byId("note").textContent, mine, left, query: queryOf(onScreen) }));
   }
 
   // Asks what the server holds for this person, and for the pairs that are not here.
   async function refresh() {
-    const asked = turn;
+    const askedIn = turn;
     let data;
     try {
-      const answer = await post("leases", { have: atHand() });
-      if (!answer.ok) throw new Error(String(answer.status));
-      data = await answer.json();
+      const reply = await post("leases", { have: atHand() });
+      if (!reply.ok) throw new Error(String(reply.status));
+      data = await reply.json();
     } catch {
-      later("The server does not answer. Trying again.");
+      later(word("no_answer"));
       await sleep(3000);
-      if (asked === turn) refresh();
+      if (askedIn === turn) refresh();
       return;
     }
-    if (asked !== turn) {
+    if (askedIn !== turn) {
       if (!sending) settle();
       return;
     }
     trouble("");
+    notice(data);
     lastKey = data.last || "";
     held = data.leases;
     for (const lease of held) {
@@ -469,14 +598,17 @@
   async function beat() {
     if (document.hidden || waiting || sending || performance.now() - touchedAt > AWAY_MS) return;
     try {
-      const answer = await post("leases/heartbeat", { tokens: atHand() });
-      if (!answer.ok) return;
-      const data = await answer.json();
+      const reply = await post("leases/heartbeat", { tokens: atHand() });
+      if (!reply.ok) return;
+      const data = await reply.json();
       if (waiting || sending) return;
+      notice(data);
+      byId("standing").hidden = data.standing !== "warned";
+      byId("standing-reason").textContent = data.reason;
       if (!data.alive.includes(current.token)) { refresh(); return; }
       [mine, left] = [data.mine, data.left];
-      byId("mine").textContent = mine;
-      byId("left").textContent = left;
+      showNumbers();
+      if (hasNewGuideline) settle();
     } catch { /* the next press will tell */ }
   }
 
@@ -491,11 +623,12 @@
     if (event.key === turnKey && !sending && !outbox.all().length) refresh();
   });
   window.addEventListener("pageshow", (event) => { if (event.persisted) refresh(); });
+  restoreComment();
 
   if (outbox.all().length) {
     waitFor("server");
-    outbox.age();
-    note("Sending what was kept from before…");
+    note(word("from_before"));
+    fillForms(current);
     send();
   } else {
     show(current);

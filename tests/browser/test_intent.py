@@ -106,7 +106,7 @@ def test_the_page_of_a_query_fits_and_satisfies_axe(
     assert axe_violations(page) == []
     assert overflow_of(page) == []
     if width == 360:
-        boxes = [button.bounding_box() for button in page.locator(".because .why, .answer:visible").all()]
+        boxes = [button.bounding_box() for button in page.locator(".because .why:visible, .answer:visible").all()]
         assert all(box and box["height"] >= 44 for box in boxes)
     assert page.trouble == []
 
