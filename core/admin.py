@@ -31,7 +31,7 @@ admin.site.site_header = "Quarry administration"
 admin.site.site_title = "Quarry administration"
 admin.site.index_title = "Everything in the database"
 
-# allauth's own rows: addresses and tokens are not used, providers come from the environment, secrets are shown to nobody.
+# allauth's rows: addresses and tokens are not used, providers come from the environment, secrets are shown to nobody.
 admin.site.unregister([EmailAddress, SocialApp, SocialToken, SocialAccount, Authenticator])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 
 from core.models import User
 
@@ -13,7 +13,7 @@ YEAR_S = 365 * 24 * 3600
 KNOWN = frozenset(code for code, _ in settings.LANGUAGES)
 
 
-def keep_language(response: HttpResponse, language: str) -> None:
+def keep_language(response: HttpResponseBase, language: str) -> None:
     """Puts the language in the cookie; an empty one removes it, so that the browser's is followed again."""
     name = settings.LANGUAGE_COOKIE_NAME
     if language in KNOWN:

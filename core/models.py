@@ -308,7 +308,7 @@ class AuditEntry(models.Model):
 
 
 class ConsentText(models.Model):
-    """A version of what people agree to before they work. Published once, never changed; see core/services/consent.py."""
+    """A version of what people agree to before they work. Published once, never changed (core/services/consent.py)."""
 
     version = models.PositiveSmallIntegerField(unique=True)
     texts = models.JSONField(help_text="Markdown by language code; `en` is always there.")
@@ -344,7 +344,9 @@ class ConsentDecision(models.Model):
         ordering = ["-id"]
         indexes = [models.Index(fields=["person", "-id"], name="consent_of_person")]
         constraints = [
-            models.CheckConstraint(condition=Q(years__isnull=True) | Q(years__lte=70), name="consent_years_are_possible")
+            models.CheckConstraint(
+                condition=Q(years__isnull=True) | Q(years__lte=70), name="consent_years_are_possible"
+            )
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ _sources: list[Source] = []
 
 
 def register_standings(source: Source) -> None:
-    """Adds a function project -> {person id: a word such as "warned" or "paused"}; people in good standing are left out."""
+    """Adds a function project -> {person id: a word such as "warned"}; people in good standing are left out."""
     _sources.append(source)
 
 

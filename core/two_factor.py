@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
+from django.utils.encoding import force_bytes
 
 from core.models import Membership, Role, User
 
@@ -29,8 +30,8 @@ class Adapter(DefaultMFAAdapter):
 
 def _cipher() -> MultiFernet:
     """The key in use first, then the ones it replaced, so that a change of SECRET_KEY locks nobody out."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    digests = [hashlib.sha256(b"core.two_factor\0" + key.encode()).digest() for key in keys]
+    keys = [force_bytes(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)]
+    digests = [hashlib.sha256(b"core.two_factor\0" + key).digest() for key in keys]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
 
 

@@ -118,7 +118,12 @@ def publish_consent_text(*, texts: Mapping[str, str], user: User | None = None) 
         )
     with write_transaction():
         highest = ConsentText.objects.aggregate(highest=Max("version"))["highest"] or SHIPPED_VERSION
-        text = ConsentText.objects.create(version=highest + 1, texts=dict(texts), published_by=user)
+        published = ConsentText.objects.create(version=highest + 1, texts=dict(texts), published_by=user)
         asked = User.objects.filter(is_placeholder=False, is_simulated=False).update(must_consent=True)
-        record("core.publish_consent_text", actor=user, subject=text, after={"version": text.version, "asked": asked})
-    return text
+        record(
+            "core.publish_consent_text",
+            actor=user,
+            subject=published,
+            after={"version": published.version, "asked": asked},
+        )
+    return published

@@ -1,4 +1,4 @@
-"""Invitations: links that make whoever follows them a member of one project, in given roles, a given number of times."""
+"""Invitations: links that make whoever follows them a member of one project, in given roles, so many times."""
 
 import secrets
 from collections.abc import Iterable

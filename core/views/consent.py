@@ -1,5 +1,7 @@
 """The consent text, the decision on it, and its withdrawal."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from core.access import person_of
 from core.account_forms import ConsentForm
 from core.errors import QuarryError
+from core.models import ConsentDecision, User
 from core.services.consent import current_text, decision_of, give_consent, text_in_language, withdraw_consent
 from core.views.projects import show_refusal
 
@@ -21,8 +24,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     """What is stored and what may be published; the decision leads to where the person was going."""
     person = person_of(request)
     last = decision_of(person)
-    known = {"publishes": "yes" if last.publishes else "no", "years": last.years, "agrees": not person.must_consent}
-    form = ConsentForm(request.POST or None, initial=known if last else None)
+    form = ConsentForm(request.POST or None, initial=_known(last, person))
     if request.method == "POST" and form.is_valid():
         try:
             give_consent(person=person, **form.cleaned_data)
@@ -43,6 +45,13 @@ def consent(request: HttpRequest) -> HttpResponse:
         "next": _target(request, default=""),
     }
     return render(request, "core/consent.html", context)
+
+
+def _known(last: ConsentDecision | None, person: User) -> dict[str, Any]:
+    """What the form shows of the last decision; the box of a new text is empty."""
+    if last is None:
+        return {}
+    return {"publishes": "yes" if last.publishes else "no", "years": last.years, "agrees": not person.must_consent}
 
 
 def _target(request: HttpRequest, default: str = "/") -> str:

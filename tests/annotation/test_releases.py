@@ -188,7 +188,7 @@ def test_only_votes_of_people_who_agreed_are_published_under_changing_pseudonyms
 
 def test_people_agree_to_publication_in_their_account(annotator, annotator_client):
     assert not annotator.publishes_votes
-    annotator_client.post(reverse("core:account"), {"publishes_votes": "on"})
+    annotator_client.post(reverse("core:consent"), {"agrees": "on", "publishes": "yes"})
     annotator.refresh_from_db()
     assert annotator.publishes_votes
 

@@ -71,12 +71,19 @@ def test_one_address_trying_many_names_is_refused_in_the_end(client: Client) -> 
     assert log_in(client, name="nobody", password="x").status_code == 429
 
 
-def test_the_door_of_the_administration_has_the_same_bound(client: Client) -> None:
+def test_the_administration_has_no_door_of_its_own(client: Client) -> None:
+    """The login page is the one place with bounds and a second factor."""
     person_with_password(is_staff=True, is_superuser=True)
-    for _ in range(throttle.PER_NAME.tries):
-        log_in(client, password="wrong")
-    answer = client.post(reverse("admin:login"), {"username": "anna", "password": PASSWORD})
-    assert "Too many failed logins" in answer.content.decode()
+    answer = client.get("/admin/login/", {"next": "/admin/core/"})
+    assert answer.headers["Location"] == f"{reverse('core:login')}?next=%2Fadmin%2Fcore%2F"
+    assert client.post("/admin/login/", {"username": "anna", "password": PASSWORD}).status_code == 405
+    assert client.get("/admin/").status_code == 302
+
+
+def test_who_may_not_administrate_is_told_so_and_not_sent_in_circles(annotator_client: Client) -> None:
+    answer = annotator_client.get("/admin/", follow=True)
+    assert answer.status_code == 403
+    assert len(answer.redirect_chain) == 1
 
 
 def test_nobody_logs_in_as_the_rater_of_imported_votes(client: Client) -> None:
