@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.models import (
@@ -20,7 +20,6 @@ from annotation.models import (
     Item,
     Purpose,
     SetAside,
-    Slot,
     SlotState,
     Standing,
     Vote,
@@ -28,18 +27,18 @@ from annotation.models import (
 from annotation.selectors.gold import outcome
 from annotation.selectors.people import annotation_settings
 from annotation.services.gate import annotator_row
-from annotation.services.items import settle
+from annotation.services.items import locked, settle
+from annotation.services.leases import release_leases
 from annotation.services.training import check_member, checked_reason
 from core.audit import record
 from core.db import retry_when_busy, run_in_chunks, write_transaction
-from core.errors import BadInputError, ConflictError, NotFoundError
+from core.errors import BadInputError, ConflictError
 from core.jobs import RunningJob, create_job
 from core.models import Job, Project, User
 
 SET_ASIDE_VOTES = "annotation.set_aside_votes"
 RESTORE_VOTES = "annotation.restore_votes"
 SET_ASIDE_PURPOSES = (Purpose.LIVE, Purpose.INTENT_ONLY)
-PARKED_FROM = 1000  # numbers of slots that hold a vote set aside; the slots that are wanted count from 0
 VOTES_AT_ONCE = 50
 ACTS = {
     Standing.WARNED: "annotation.warn",
@@ -83,9 +82,7 @@ def _change(row: Annotator, standing: str, reason: str, evidence: dict[str, Any]
     row.standing_since = timezone.now()
     row.save(update_fields=["standing", "reason", "evidence", "standing_since"])
     if standing == Standing.PAUSED:
-        Slot.objects.filter(project=row.project_id, person=row.person_id, state=SlotState.LEASED).update(
-            state=SlotState.FREE, person=None, token=None, lane=None, leased_at=None, expires_at=None
-        )
+        release_leases(person=row.person, project=row.project)
     record(
         ACTS[Standing(standing)],
         project=row.project,
@@ -261,37 +258,14 @@ def _votes_of(act: SetAside) -> QuerySet[Vote]:
 
 
 def _set_aside(act: SetAside, ids: list[int]) -> None:
-    for vote in Vote.objects.filter(COUNTED, pk__in=ids).select_related("item__batch", "slot"):
-        item = Item.objects.select_for_update(of=("self",)).select_related("batch").get(pk=vote.item_id)
+    """The slots of these votes stay with their person, who never gets the item again; others get new ones."""
+    for vote in Vote.objects.filter(COUNTED, pk__in=ids):
+        item = locked([vote.item_id]).get()
         vote.set_aside_at = act.created_at
         vote.save(update_fields=["set_aside_at"])
-        _park(vote.slot)
         item.done -= 1
-        Item.objects.filter(pk=item.pk).update(done=item.done)
-        _reopen(item, number=vote.slot.number)
+        item.save(update_fields=["done"])
         settle(item)
-
-
-def _park(slot: Slot) -> None:
-    """Moves a slot out of the ones that are wanted: its person keeps it, so they never get the item again."""
-    highest = Slot.objects.filter(item=slot.item_id).aggregate(highest=Max("number"))["highest"]
-    Slot.objects.filter(pk=slot.pk).update(number=max(highest + 1, PARKED_FROM), is_open=False)
-
-
-def _reopen(item: Item, *, number: int) -> None:
-    """A fresh slot instead of the parked one, as the last of those wanted: `settle` gives up the last ones first."""
-    last = item.target - 1
-    Slot.objects.filter(item=item, number=last).update(number=number)
-    batch = item.batch
-    Slot.objects.create(
-        item=item,
-        project_id=item.project_id,
-        batch_id=item.batch_id,
-        pair_id=item.pair_id,
-        number=last,
-        priority=item.priority,
-        is_open=not (batch.is_paused or batch.is_closed or item.is_set_aside),
-    )
 
 
 def restore_votes(*, run: RunningJob, act: SetAside) -> dict[str, Any]:
@@ -311,44 +285,20 @@ def restore_votes(*, run: RunningJob, act: SetAside) -> dict[str, Any]:
 
 
 def _restore(act: SetAside, ids: list[int]) -> None:
-    for vote in Vote.objects.filter(pk__in=ids, set_aside_at__isnull=False).select_related("slot"):
-        item = Item.objects.select_for_update(of=("self",)).select_related("batch").get(pk=vote.item_id)
-        spare = _spare_slot(item, act.created_at)
-        if spare is None:
+    for vote in Vote.objects.filter(pk__in=ids, set_aside_at__isnull=False):
+        item = locked([vote.item_id]).get()
+        if not _has_room(item, act.created_at):
             continue
         vote.set_aside_at = None
         vote.save(update_fields=["set_aside_at"])
-        _swap_numbers(vote.slot, spare)
-        item.done += 1
-        item.target = max(item.target, item.done)
-        Item.objects.filter(pk=item.pk).update(done=item.done, target=item.target)
         settle(item)
+        item.done += 1
+        item.save(update_fields=["done"])
 
 
-def _spare_slot(item: Item, since: datetime) -> Slot | None:
-    """A slot that nobody has: one that is wanted, or a further one where nobody has judged the item meanwhile."""
-    free = Slot.objects.filter(item=item, state=SlotState.FREE)
-    wanted = free.filter(number__lt=item.target).order_by("-number").first()
-    if wanted is not None:
-        return wanted
+def _has_room(item: Item, since: datetime) -> bool:
+    """Whether one more vote takes nobody's place: a wanted slot is free, or nobody has turned to the item meanwhile."""
+    if item.slots.filter(state=SlotState.FREE, number__lt=item.target).exists():
+        return True
     is_replaced = item.votes.filter(COUNTED, created_at__gt=since).exists()
-    if is_replaced or item.slots.filter(state=SlotState.LEASED).exists():
-        return None
-    return free.filter(number=item.target).first() or Slot.objects.create(
-        item=item,
-        project_id=item.project_id,
-        batch_id=item.batch_id,
-        pair_id=item.pair_id,
-        number=item.target,
-        priority=item.priority,
-        is_open=False,
-    )
-
-
-def _swap_numbers(parked: Slot, spare: Slot) -> None:
-    """The parked slot comes back into the place of the spare one, which is closed and keeps what it carries."""
-    highest = Slot.objects.filter(item=parked.item_id).aggregate(highest=Max("number"))["highest"]
-    taken = Slot.objects.filter(pk=spare.pk, state=SlotState.FREE).update(number=highest + 1, is_open=False)
-    if not taken:
-        raise NotFoundError(what="free slot of the pair", name=spare.pk)
-    Slot.objects.filter(pk=parked.pk).update(number=spare.number)
+    return not is_replaced and not item.slots.filter(state=SlotState.LEASED).exists()

@@ -19,6 +19,7 @@ from annotation.models import (
     GoldAnswer,
     Item,
     Purpose,
+    RaterKind,
     Slot,
     SlotState,
     Vote,
@@ -27,6 +28,7 @@ from annotation.services import gold as golden
 from annotation.services.batches import new_batch
 from annotation.services.gate import annotator_row, begin_attempt, end_attempt, items_left, judged_in, last_attempt
 from annotation.services.gold import GoldPair
+from annotation.services.leases import FREE
 from core.audit import record
 from core.db import retry_when_busy, run_in_chunks, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError
@@ -135,9 +137,10 @@ def _free_name(project: Project, kind: str) -> str:
 
 
 def _spare_present(project: Project, kind: str, user: User | None) -> None:
-    """Whoever has voted in the project counts as past this gate."""
+    """Whoever has judged live pairs or queries of the project counts as past this gate."""
     stamp = "trained_at" if kind == BatchKind.TRAINING else "qualified_at"
-    voters = Vote.objects.filter(project=project, slot__isnull=False).order_by().values_list("person", flat=True)
+    live = Vote.objects.filter(project=project, item__purpose__in=(Purpose.LIVE, Purpose.INTENT_ONLY))
+    voters = live.exclude(rater_kind=RaterKind.IMPORTED).order_by().values_list("person", flat=True)
     for person_id in sorted(set(voters.distinct())):
         row, _ = Annotator.objects.get_or_create(project=project, person_id=person_id)
         if getattr(row, stamp) is None:
@@ -262,7 +265,7 @@ def take_out_item(*, item: Item, is_out: bool = True, user: User | None = None) 
             item.is_set_aside = is_out
             item.save(update_fields=["is_set_aside"])
             if is_out:
-                Slot.objects.filter(item=item, state=SlotState.LEASED).update(**_FREE)
+                Slot.objects.filter(item=item, state=SlotState.LEASED).update(**FREE)
             record(
                 "annotation.take_out_item",
                 project=item.project,
@@ -272,16 +275,6 @@ def take_out_item(*, item: Item, is_out: bool = True, user: User | None = None) 
                 after={"is_out": is_out},
             )
     return item
-
-
-_FREE: dict[str, Any] = {
-    "state": SlotState.FREE,
-    "person": None,
-    "token": None,
-    "lane": None,
-    "leased_at": None,
-    "expires_at": None,
-}
 
 
 # --- after a vote -----------------------------------------------------------------------------------------------------
@@ -392,8 +385,9 @@ def grant_attempt(*, project: Project, person: User, reason: str, user: User | N
 
 def _release_items(project: Project, person: User) -> None:
     """Hands back gate items on screen, so that live pairs can come at once."""
-    held = Slot.objects.filter(project=project, person=person, state=SlotState.LEASED, item__purpose__in=PURPOSES)
-    held.update(**_FREE)
+    Slot.objects.filter(project=project, person=person, state=SlotState.LEASED, item__purpose__in=PURPOSES).update(
+        **FREE
+    )
 
 
 def standing_at_the_gate(row: Annotator) -> dict[str, Any]:
