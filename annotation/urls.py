@@ -3,8 +3,11 @@
 from django.urls import URLPattern, path
 
 from annotation.views import (
+    adjudication,
     batches,
+    board,
     curves,
+    discussion,
     guideline,
     intent,
     items,
@@ -14,6 +17,7 @@ from annotation.views import (
     preferences,
     quality,
     releases,
+    scorecards,
 )
 
 app_name = "annotation"
@@ -24,6 +28,8 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/judge/history/<int:pk>/", judge.own_vote, name="own-vote"),
     path("p/<slug:slug>/guideline/", guideline.guideline, name="guideline"),
     path("p/<slug:slug>/guideline/edit/", guideline.edit_guideline, name="guideline-edit"),
+    path("p/<slug:slug>/guideline/changes/", guideline.guideline_changes, name="guideline-changes"),
+    path("p/<slug:slug>/guideline/examples/<int:pk>/remove/", guideline.drop_example, name="example-remove"),
     path("p/<slug:slug>/batches/", batches.batches, name="batches"),
     path("p/<slug:slug>/batches/plan/", plans.plan, name="plan"),
     path("p/<slug:slug>/batches/plan/estimate/", plans.plan_estimate, name="plan-estimate"),
@@ -34,6 +40,23 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/batches/<int:pk>/", batches.batch, name="batch"),
     path("p/<slug:slug>/batches/<int:pk>/change/", batches.change_batch, name="batch-change"),
     path("p/<slug:slug>/items/<int:pk>/", items.item, name="item"),
+    path("p/<slug:slug>/items/<int:pk>/use/", adjudication.use, name="item-use"),
+    path("p/<slug:slug>/items/<int:pk>/discussion/", discussion.discussion, name="discussion"),
+    path("p/<slug:slug>/adjudication/", adjudication.adjudication, name="adjudication"),
+    path("p/<slug:slug>/adjudication/<int:pk>/", adjudication.decide, name="adjudicate"),
+    path("p/<slug:slug>/adjudication/<int:pk>/take-back/", adjudication.take_back, name="adjudication-take-back"),
+    path("p/<slug:slug>/consensus/", adjudication.consensus, name="consensus"),
+    path("p/<slug:slug>/discussion/", discussion.discussions, name="discussions"),
+    path("p/<slug:slug>/discussion/flags/", discussion.flags, name="flags"),
+    path("p/<slug:slug>/discussion/questions/", discussion.questions, name="questions"),
+    path("p/<slug:slug>/discussion/questions/<int:pk>/adopt/", guideline.adopt, name="question-adopt"),
+    path("p/<slug:slug>/dashboard/", board.dashboard, name="dashboard"),
+    path("p/<slug:slug>/dashboard/part/", board.dashboard_part, name="dashboard-part"),
+    path("p/<slug:slug>/scorecard/", scorecards.own_scorecard, name="scorecard"),
+    path("p/<slug:slug>/scorecards/", scorecards.scorecard_list, name="scorecards"),
+    path("p/<slug:slug>/scorecards/pay/", scorecards.pay, name="pay"),
+    path("p/<slug:slug>/scorecards/pay.csv", scorecards.pay_csv, name="pay-csv"),
+    path("p/<slug:slug>/scorecards/of/<str:username>/", scorecards.scorecard_of, name="scorecard-of"),
     path("p/<slug:slug>/agreement/", quality.agreement, name="agreement"),
     path("p/<slug:slug>/agreement/pairs/", quality.disagreements, name="disagreements"),
     path("p/<slug:slug>/intent/", intent.intent, name="intent"),

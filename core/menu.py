@@ -11,6 +11,8 @@ from core.models import Project, Role
 EVERYBODY = frozenset(Role)
 CURATORS = frozenset({Role.CURATOR})
 VOTERS = frozenset({Role.CURATOR, Role.ANNOTATOR})
+DECIDERS = frozenset({Role.CURATOR, Role.ADJUDICATOR})
+SPEAKERS = VOTERS | DECIDERS
 WATCHERS = frozenset({Role.CURATOR, Role.ADJUDICATOR, Role.READER})
 
 
@@ -40,11 +42,17 @@ GROUPS: list[tuple[str, list[Section]]] = [
     (
         "Annotation",
         [
+            Section("dashboard", "Dashboard", "annotation:dashboard", CURATORS),
             Section("judge", "Judge", "annotation:judge", VOTERS),
             Section("guideline", "Guideline", "annotation:guideline", EVERYBODY),
             Section("history", "My votes", "annotation:history", VOTERS),
+            Section("scorecard", "My scorecard", "annotation:scorecard", VOTERS),
             Section("batches", "Batches", "annotation:batches", WATCHERS),
+            Section("scorecards", "Scorecards", "annotation:scorecards", CURATORS),
             Section("agreement", "Agreement", "annotation:agreement", WATCHERS),
+            Section("consensus", "Consensus", "annotation:consensus", WATCHERS),
+            Section("adjudication", "Adjudication", "annotation:adjudication", DECIDERS),
+            Section("discussion", "Discussion", "annotation:discussions", SPEAKERS),
             Section("intent", "Intent, measured", "annotation:intent", WATCHERS),
             Section("releases", "Releases", "annotation:releases", WATCHERS),
         ],
