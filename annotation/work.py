@@ -17,13 +17,7 @@ BINS_PER_DOUBLING = 8
 LEAST_SECONDS = 0.125
 
 QUERY, SHORT, MEDIUM, LONG, VERY_LONG = "query", "short", "medium", "long", "very_long"
-BANDS = {
-    QUERY: "query alone",
-    SHORT: "code up to 7 lines",
-    MEDIUM: "8 to 20 lines",
-    LONG: "21 to 50 lines",
-    VERY_LONG: "more than 50 lines",
-}
+BANDS = (QUERY, SHORT, MEDIUM, LONG, VERY_LONG)
 _LAST_LINES = ((7, SHORT), (20, MEDIUM), (50, LONG))
 
 StoredTimes = Mapping[str, Mapping[str, int]]

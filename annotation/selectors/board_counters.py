@@ -27,6 +27,7 @@ def count_batches(project: Project) -> list[dict[str, Any]]:
             n_finished=Count("id", filter=finished),
             n_aside=Count("id", filter=Q(is_set_aside=True)),
             n_votes=Sum("done"),
+            n_wanted=Sum("target"),
             left=Sum(Greatest(F("target") - F("done"), 0), filter=Q(is_set_aside=False), default=0),
             extra=Avg("n_extra", filter=finished),
         )

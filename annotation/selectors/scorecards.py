@@ -147,6 +147,10 @@ class Scorecard:
         return self.agreement.answer if self.agreement else None
 
     @property
+    def alphas(self) -> list[Alpha | None]:
+        return [self.alpha_intent, self.alpha_answer]
+
+    @property
     def findings(self) -> list[str]:
         """Keys of what a curator should look at; see FINDINGS."""
         found = []
