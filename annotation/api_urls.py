@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import batches, intent, judge, plans, pools, preferences, quality, releases
+from annotation.api import batches, board, intent, judge, plans, pools, preferences, quality, releases
 
 urlpatterns: list[URLPattern] = [
     path("judge-preferences/", preferences.JudgePreferencesApi.as_view(), name="api-judge-preferences"),
@@ -23,6 +23,12 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/pools/<int:pk>/", pools.PoolApi.as_view(), name="api-pool"),
     path("projects/<slug:slug>/pools/<int:pk>/qrels/", pools.QrelsApi.as_view(), name="api-qrels"),
     path("projects/<slug:slug>/batches/<int:pk>/", batches.BatchActApi.as_view(), name="api-batch"),
+    path("projects/<slug:slug>/dashboard/", board.DashboardApi.as_view(), name="api-dashboard"),
+    path("projects/<slug:slug>/scorecard/", board.OwnScorecardApi.as_view(), name="api-own-scorecard"),
+    path("projects/<slug:slug>/scorecards/", board.ScorecardsApi.as_view(), name="api-scorecards"),
+    path("projects/<slug:slug>/scorecards/<str:username>/", board.ScorecardApi.as_view(), name="api-scorecard"),
+    path("projects/<slug:slug>/pay/", board.PayApi.as_view(), name="api-pay"),
+    path("projects/<slug:slug>/ceiling/", board.CeilingApi.as_view(), name="api-ceiling"),
     path("projects/<slug:slug>/agreement/", quality.AgreementApi.as_view(), name="api-agreement"),
     path("projects/<slug:slug>/intent-samples/", intent.IntentSamplesApi.as_view(), name="api-intent-samples"),
     path("projects/<slug:slug>/intent-samples/plan/", intent.IntentSamplePlanApi.as_view(), name="api-intent-plan"),

@@ -7,8 +7,8 @@
     python benchmarks/board.py
 
 `--make N` fills an empty database with a project `simulated` of about N votes: sixty people of unlike skill, speed and
-diligence over half a year (one clicks far too fast, one always says yes), three votes a pair, gold, repeats, corrections,
-votes taken back, skips; `--days D` spreads them over D days. Times are milliseconds of CPU of this process, the best of
+diligence over half a year (one clicks far too fast, one always says yes), three votes a pair, gold, corrections, votes
+taken back, skips; `--days D` spreads them over D days. Times are milliseconds of CPU of this process, the best of
 five, and on PostgreSQL the wall clock beside them.
 """
 
@@ -49,7 +49,8 @@ OVERLAP, N_PEOPLE, AT_ONCE = 3, 60, 10_000
 SLUG, CURATOR = "simulated", "sim-curator"
 TABLES = {
     "curation_query": (
-        "id", "project_id", "content_hash", "text", "n_seen", "quarantine_reason", "is_left_out", "created_at", "n_people",
+        "id", "project_id", "content_hash", "text", "n_seen", "quarantine_reason", "is_left_out", "created_at",
+        "n_people",
     ),
     "curation_code": (
         "id", "project_id", "content_hash", "text", "language", "name", "header", "docstring", "body", "is_paired",

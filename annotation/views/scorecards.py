@@ -110,7 +110,8 @@ def scorecard_list(request: HttpRequest, slug: str) -> HttpResponse:
 def sorted_cards(cards: Iterable[Scorecard], sort: str) -> list[Scorecard]:
     """Cards by a column, descending with a minus sign; those without the figure come last either way."""
     key = COLUMNS[sort.removeprefix("-")][1]
-    known, unknown = [], []
+    known: list[Scorecard] = []
+    unknown: list[Scorecard] = []
     for card in cards:
         (unknown if key(card) is None else known).append(card)
     return sorted(known, key=key, reverse=sort.startswith("-")) + unknown
