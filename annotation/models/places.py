@@ -32,7 +32,9 @@ class BatchOpening(models.Model):
         default=dict, help_text="{run, limit}: the best pairs that may be opened, of a run or of all."
     )
     chosen = models.JSONField(
-        default=list, help_text="What a plan chose: [[query, code, text view, stratum, gold answer]]; emptied at the end."
+        default=dict,
+        help_text="What a plan chose: live [[query, code, text view, stratum]] and gold [[pair, query, intent, answer, "
+        "origin]]; emptied when all are open.",
     )
     is_complete = models.BooleanField(default=False)
     job = models.ForeignKey("core.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

@@ -156,7 +156,9 @@ class Slot(models.Model):
     pair = models.ForeignKey("curation.Pair", null=True, on_delete=models.PROTECT, related_name="+")
     number = models.PositiveSmallIntegerField()
     priority = models.IntegerField(default=0)
-    is_open = models.BooleanField(default=True, help_text="False while its batch is paused or closed, or set aside.")
+    is_open = models.BooleanField(
+        default=True, help_text="False: nobody may claim it. Whether its batch hands out pairs is no part of this."
+    )
     state = models.PositiveSmallIntegerField(choices=SlotState.choices, default=SlotState.FREE)
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="slots"

@@ -5,9 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
-from django.db.models import QuerySet
-
-from annotation.models import Batch, Intent, Item, Purpose, Slot, SlotState, Vote
+from annotation.models import Batch, Intent, Purpose, Slot, SlotState, Vote
 from core.models import Project, User
 
 PER_CENT = 100
@@ -58,20 +56,17 @@ def outcome(vote: Vote) -> str:
     return "right" if vote.item.gold.is_met_by(vote) else "wrong"
 
 
-def gold_to_come(project: Project, person: User, live: QuerySet[Item]) -> int:
-    """How many gold pairs the person may expect beside the live items still open to them (`live`).
+def gold_to_come(batch: int, person: User, left: int) -> int:
+    """How many gold pairs of a batch (its id) the person may expect beside the `left` live items still open to them.
 
     The number falls by one with each gold vote and never otherwise, so that "left" counts down evenly and does not
     give gold away.
     """
-    to_come = 0
-    for batch in project.batches.filter(gold_share__gt=0, is_closed=False, is_paused=False):
-        left = live.filter(batch=batch).count()
-        if not left:
-            continue
-        done = Slot.objects.filter(batch=batch, person=person, state=SlotState.DONE)
-        seen = done.filter(item__purpose=Purpose.GOLD).count()
-        judged = done.count() - seen
-        share = Fraction(round(batch.gold_share * PER_CENT), PER_CENT)
-        to_come += max(0, math.ceil((judged + left) * share / (1 - share)) - seen)
-    return to_come
+    gold_share = Batch.objects.values_list("gold_share", flat=True).get(pk=batch) if left else 0
+    if not gold_share:
+        return 0
+    done = Slot.objects.filter(batch=batch, person=person, state=SlotState.DONE)
+    seen = done.filter(item__purpose=Purpose.GOLD).count()
+    judged = done.count() - seen
+    share = Fraction(round(gold_share * PER_CENT), PER_CENT)
+    return max(0, math.ceil((judged + left) * share / (1 - share)) - seen)

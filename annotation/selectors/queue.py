@@ -1,16 +1,17 @@
 """What the queue looks like: for the page of one person, and for the curator."""
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 
+from django.core.cache import cache
+from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
-from django.utils import timezone
 
 from annotation.models import (
     OWN_SLOTS,
-    SHOWABLE,
     Batch,
+    BatchKind,
+    BatchMember,
     Comment,
     IntentSample,
     Item,
@@ -21,8 +22,16 @@ from annotation.models import (
     Vote,
 )
 from annotation.selectors.gold import gold_to_come
+from annotation.selectors.limits import room_left
 from core.models import Project, User
 
+JUDGED_KINDS = (BatchKind.LIVE, BatchKind.INTENT_ONLY)
+EXACT_UP_TO = 20_000  # unfinished items of a batch that are counted anew each time, in a few milliseconds
+KEPT_S = 30
+_UNFINISHED = (
+    "SELECT {columns} FROM annotation_item i WHERE i.batch_id = %s AND i.done < i.target AND NOT i.is_set_aside"
+    " AND i.purpose IN ('live', 'intent_only')"
+)
 HIDDEN = (Purpose.GOLD, Purpose.REPEAT)  # among the live pairs of a batch, in none of its figures
 
 
@@ -36,58 +45,72 @@ class Progress:
 
 
 def progress_of(project: Project, person: User) -> Progress:
-    """ "mine 46, left 154"."""
+    """ "mine 46, left 154": what is left counts the batches that the person may judge, as far as their limits go.
+
+    In batches of more than EXACT_UP_TO unfinished items the count is up to half a minute old.
+    """
     mine = Vote.objects.filter(project=project, person=person, retracted_at__isnull=True).count()
-    live = _open_to(project, person)
-    return Progress(mine=mine, left=live.count() + gold_to_come(project, person, live))
+    batches = [batch for batch in _batches_for(project, person) if not batch.is_paused]
+    wanting = {batch.pk: _n_unfinished(batch.pk) for batch in batches}
+    seen = _seen_unfinished(person, [pk for pk, n in wanting.items() if n])
+    live = {pk: max(0, n - seen.get(pk, 0)) for pk, n in wanting.items()}
+    to_come = {pk: n + gold_to_come(pk, person, n) for pk, n in live.items()}
+    for batch in batches:
+        room = room_left(batch, person)
+        if room is not None:
+            held = Slot.objects.filter(person=person, batch=batch, state=SlotState.LEASED).count()
+            to_come[batch.pk] = min(to_come[batch.pk], max(0, room + held))
+    return Progress(mine=mine, left=sum(to_come.values()))
 
 
-def _unfinished(project: Project) -> QuerySet[Item]:
+def _batches_for(project: Project, person: User) -> QuerySet[Batch]:
+    """Batches that are not closed and that the person may judge."""
+    invited = BatchMember.objects.filter(batch=OuterRef("pk"), person=person)
+    batches = Batch.objects.filter(project=project, is_closed=False, kind__in=JUDGED_KINDS)
+    return batches.filter(Q(is_invited_only=False) | Exists(invited))
+
+
+def _n_unfinished(batch: int) -> int:
+    """How many items of the batch want votes; the count of a big batch is kept for a while, for all its people."""
+    rows = _UNFINISHED.format(columns="1")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM ({rows} LIMIT {EXACT_UP_TO + 1}) few", [batch])
+        n: int = cursor.fetchone()[0]
+        if n <= EXACT_UP_TO:
+            return n
+        key = f"unfinished-{batch}"
+        known: int | None = cache.get(key)
+        if known is None:
+            cursor.execute(_UNFINISHED.format(columns="COUNT(*)"), [batch])
+            known = int(cursor.fetchone()[0])
+            cache.set(key, known, KEPT_S)
+    return known
+
+
+def _seen_unfinished(person: User, batches: list[int]) -> dict[int, int]:
+    """Batch -> items that want votes but not the person's: judged or passed over by them."""
+    if not batches:
+        return {}
+    wanting = Q(item__done__lt=F("item__target"), item__is_set_aside=False, item__batch__in=batches)
+    wanting &= ~Q(item__purpose__in=OWN_SLOTS)
+    done = Slot.objects.filter(wanting, person=person, state=SlotState.DONE, batch__in=batches)
+    judged = Slot.objects.filter(item=OuterRef("item"), person=person, state=SlotState.DONE)
+    skipped = Skip.objects.filter(wanting, ~Exists(judged), person=person)
+    seen = Counter(dict(done.order_by().values_list("batch").annotate(n=Count("pk"))))
+    return seen + Counter(dict(skipped.order_by().values_list("item__batch").annotate(n=Count("pk"))))
+
+
+def unfinished_items(project: Project) -> QuerySet[Item]:
     """Items that want votes. Those with a slot per person want none of their own accord: they come with the others."""
     wanting = Item.objects.filter(project=project, done__lt=F("target"), is_set_aside=False, batch__is_closed=False)
     return wanting.exclude(purpose__in=OWN_SLOTS)
 
 
-def _open_to(project: Project, person: User) -> QuerySet[Item]:
+def open_to(project: Project, person: User) -> QuerySet[Item]:
+    """Items that want a vote of this person: neither judged nor passed over by them, in batches that hand out pairs."""
     judged = Slot.objects.filter(item=OuterRef("pk"), person=person, state=SlotState.DONE)
     skipped = Skip.objects.filter(item=OuterRef("pk"), person=person)
-    return _unfinished(project).filter(~Exists(judged), ~Exists(skipped), batch__is_paused=False)
-
-
-class Why(StrEnum):
-    """Why a queue has nothing for a person."""
-
-    NO_BATCH = "no_batch"
-    DONE = "done"
-    PAUSED = "paused"
-    LEASED = "leased"
-    SEEN_ALL = "seen_all"
-
-
-@dataclass(frozen=True)
-class EmptyQueue:
-    """The reason, until when others hold the rest (LEASED), and how many pairs the person has passed over."""
-
-    why: Why
-    until: datetime | None = None
-    n_skipped: int = 0
-
-
-def why_empty(project: Project, person: User) -> EmptyQueue:
-    """Why there is no pair for this person now. Call after a claim came back empty."""
-    unfinished = _unfinished(project).filter(SHOWABLE)
-    n_skipped = Skip.objects.filter(person=person, item__in=unfinished).count()
-    if not project.batches.exists():
-        return EmptyQueue(Why.NO_BATCH)
-    if not unfinished.exists():
-        return EmptyQueue(Why.DONE)
-    if not unfinished.filter(batch__is_paused=False).exists():
-        return EmptyQueue(Why.PAUSED)
-    held = Slot.objects.filter(item__in=_open_to(project, person), state=SlotState.LEASED)
-    until = held.order_by("expires_at").values_list("expires_at", flat=True).first()
-    if until is not None:
-        return EmptyQueue(Why.LEASED, max(until, timezone.now()), n_skipped)
-    return EmptyQueue(Why.SEEN_ALL, None, n_skipped)
+    return unfinished_items(project).filter(~Exists(judged), ~Exists(skipped), batch__is_paused=False)
 
 
 def history_of(project: Project, person: User) -> QuerySet[Vote]:

@@ -2,14 +2,16 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 
-from annotation.models import OWN_SLOTS, Batch, Item, Purpose, Slot, SlotState
-from annotation.services.leases import FREE
+from annotation.models import Batch, Item, Purpose, Slot, SlotState
+from annotation.services import leases
+from core.audit import record
 from core.db import retry_when_busy, run_in_chunks, write_transaction
 from core.errors import BadInputError, ConflictError
 from core.models import Project, User
@@ -41,27 +43,32 @@ def open_batch(
     user: User | None = None,
     is_pilot: bool = False,
     limit: int | None = None,
+    **limits: Any,
 ) -> Batch:
     """Opens pairs for annotation, in the order given: an item and `overlap` slots each, in short commits.
 
     Pairs that already have a live item, or whose query or code is quarantined, are left out; `limit` counts the rest.
-    `overlap` and `max_extra` default to the project's; an empty name becomes "Batch N". `user` is who asked.
+    `overlap` and `max_extra` default to the project's; an empty name becomes "Batch N". `user` is who asked; `limits`
+    are further columns of the batch (see `new_batch`).
     Raises BadInputError when nothing is left to open or a number is out of range, ConflictError for a name in use.
     """
     overlap = project.overlap if overlap is None else overlap
     max_extra = project.max_extra_votes if max_extra is None else max_extra
     check_numbers(overlap, max_extra, limit)
-    wanted = _openable(project, _ids(pairs), limit)
+    wanted = openable(project, _ids(pairs), limit)
     first = next(wanted, None)
     if first is None:
         raise BadInputError(
             problem="There is no pair left to open: every proposed pair is in a batch already, or none is proposed yet."
         )
-    batch = new_batch(project, name, overlap, max_extra, is_pilot)
-    run_in_chunks(
-        itertools.chain([first], wanted), lambda chunk: _open_chunk(batch, chunk), max_rows=OPEN_PAIRS_AT_ONCE
-    )
+    batch = new_batch(project, name, overlap, max_extra, is_pilot, **limits)
+    open_pairs(batch, itertools.chain([first], wanted))
     return batch
+
+
+def open_pairs(batch: Batch, pairs: Iterable[tuple[int, int]], on_chunk: Callable[[int], None] | None = None) -> int:
+    """Opens (pair id, query id) in a batch, in the order given, in short commits; each commit is whole by itself."""
+    return run_in_chunks(pairs, lambda chunk: _open_chunk(batch, chunk), max_rows=OPEN_PAIRS_AT_ONCE, on_chunk=on_chunk)
 
 
 def check_numbers(overlap: int, max_extra: int, limit: int | None = None) -> None:
@@ -81,7 +88,7 @@ def _ids(pairs: "QuerySet[Pair] | Iterable[Pair]") -> list[int]:
     return [pair.pk for pair in pairs]
 
 
-def _openable(project: Project, ids: list[int], limit: int | None) -> Iterator[tuple[int, int]]:
+def openable(project: Project, ids: list[int], limit: int | None) -> Iterator[tuple[int, int]]:
     """(pair id, query id) of the pairs that may be opened, in the given order, at most `limit`."""
     left = len(ids) if limit is None else limit
     for start in range(0, len(ids), LOOK_AT_ONCE):
@@ -103,9 +110,12 @@ def _may_be_opened(project: Project) -> QuerySet[Pair]:
 
 
 def new_batch(
-    project: Project, name: str, overlap: int, max_extra: int, is_pilot: bool, *, gold_share: float = 0
+    project: Project, name: str, overlap: int, max_extra: int, is_pilot: bool, *, gold_share: float = 0, **limits: Any
 ) -> Batch:
-    """A batch without pairs; an empty name becomes "Batch N". Raises ConflictError for a name in use."""
+    """A batch without pairs; an empty name becomes "Batch N". Raises ConflictError for a name in use.
+
+    limits: priority, is_invited_only, max_votes_per_person, max_votes_per_day, min_lease_s; None takes the default.
+    """
     name = " ".join(name.split())[:100] or _next_name(project)
     try:
         with write_transaction():
@@ -116,6 +126,7 @@ def new_batch(
                 max_extra_votes=max_extra,
                 is_pilot=is_pilot,
                 gold_share=gold_share,
+                **{name: value for name, value in limits.items() if value is not None},
             )
     except IntegrityError as error:
         raise ConflictError(problem=f"The project already has a batch called {name}; choose another name.") from error
@@ -138,24 +149,39 @@ def _open_chunk(batch: Batch, pairs: list[tuple[int, int]]) -> None:
         _make_slots(batch, items[0].pk, items[-1].pk)
 
 
-def fill_batch(batch: Batch, live: Sequence[Opening], *, gold: Sequence[Opening] = (), seed: int = 0) -> list[Item]:
-    """Opens pairs in a new batch, in the order given; returns the gold items.
+def fill_batch(
+    batch: Batch,
+    live: Sequence[Opening],
+    *,
+    gold: Sequence[Opening] = (),
+    seed: int = 0,
+    on_chunk: Callable[[int], None] | None = None,
+) -> list[Item]:
+    """Opens pairs in a batch, in the order given; returns the gold items. Killed and called again, it does the rest.
 
     Pairs come up in the order of their slots, and gold has none before somebody gets it. The items are made in an
     order of chance, gold among them, so that an item's number, which annotators can see, says nothing.
     """
     openings = [*live, *gold]
     random.Random(seed).shuffle(openings)
-    made: dict[tuple[int, str], Item] = {}
+    made = {(pair or 0, purpose): pk for pk, pair, purpose in batch.items.values_list("pk", "pair_id", "purpose")}
+    missing = [opening for opening in openings if (opening.pair, opening.purpose) not in made]
 
     def make_items(chunk: list[Opening]) -> None:
         items = Item.objects.bulk_create([_item(batch, opening) for opening in _still_closed(chunk)])
-        made.update({(item.pair_id or 0, item.purpose): item for item in items})
+        made.update({(item.pair_id or 0, item.purpose): item.pk for item in items})
 
-    run_in_chunks(openings, make_items, max_rows=OPEN_PAIRS_AT_ONCE)
-    in_order = [item.pk for opening in live if (item := made.get((opening.pair, opening.purpose)))]
-    run_in_chunks(in_order, lambda chunk: _make_slots_in_order(batch, chunk), max_rows=SLOTS_OF_ITEMS_AT_ONCE)
-    return [made[opening.pair, opening.purpose] for opening in gold]
+    run_in_chunks(missing, make_items, max_rows=OPEN_PAIRS_AT_ONCE)
+    ready = set(batch.slots.values_list("item_id", flat=True))
+    in_order = [pk for opening in live if (pk := made.get((opening.pair, opening.purpose))) and pk not in ready]
+    run_in_chunks(
+        in_order,
+        lambda chunk: _make_slots_in_order(batch, chunk),
+        max_rows=SLOTS_OF_ITEMS_AT_ONCE,
+        on_chunk=(lambda done: on_chunk(len(live) - len(in_order) + done)) if on_chunk else None,
+    )
+    planted = Item.objects.in_bulk([made[opening.pair, opening.purpose] for opening in gold])
+    return [planted[made[opening.pair, opening.purpose]] for opening in gold]
 
 
 def _still_closed(openings: list[Opening]) -> list[Opening]:
@@ -205,49 +231,49 @@ def _make_slots(batch: Batch, first: int, last: int) -> None:
         )
 
 
+# --- states ---------------------------------------------------------------------------------------------------------
 @retry_when_busy()
-def pause_batch(*, batch: Batch) -> Batch:
+def pause_batch(*, batch: Batch, user: User | None = None) -> Batch:
     """Hands out no more pairs of the batch; who has one on screen may finish it."""
-    return _set_state(batch, is_paused=True)
+    return _set_state(batch, user, is_paused=True)
 
 
 @retry_when_busy()
-def resume_batch(*, batch: Batch) -> Batch:
+def resume_batch(*, batch: Batch, user: User | None = None) -> Batch:
     """Hands out pairs of the batch again. Raises ConflictError for a closed batch."""
     if batch.is_closed:
         raise ConflictError(problem=f"The batch {batch.name} is closed; reopen it first.")
-    return _set_state(batch, is_paused=False)
+    return _set_state(batch, user, is_paused=False)
 
 
 @retry_when_busy()
-def close_batch(*, batch: Batch) -> Batch:
+def close_batch(*, batch: Batch, user: User | None = None) -> Batch:
     """Ends the batch: its votes stand and can no longer change, pairs on screen go back, no new ones are handed out."""
-    return _set_state(batch, is_closed=True)
+    return _set_state(batch, user, is_closed=True)
 
 
 @retry_when_busy()
-def reopen_batch(*, batch: Batch) -> Batch:
+def reopen_batch(*, batch: Batch, user: User | None = None) -> Batch:
     """Takes a close back."""
-    return _set_state(batch, is_closed=False)
+    return _set_state(batch, user, is_closed=False)
 
 
-def _set_state(batch: Batch, **flags: bool) -> Batch:
+def _set_state(batch: Batch, user: User | None, **flags: bool) -> Batch:
+    """Whether pairs are handed out stands in the batch alone, so a batch of any size is paused at once."""
     with write_transaction():
+        before = {name: getattr(batch, name) for name in flags}
         for name, value in flags.items():
             setattr(batch, name, value)
         batch.save(update_fields=list(flags))
-        _open_slots(batch)
+        if batch.is_closed:
+            leases.free(Slot.objects.filter(batch=batch, state=SlotState.LEASED))
+        if before != flags:
+            record(
+                "annotation.change_batch",
+                project=batch.project,
+                actor=user,
+                subject=batch,
+                before=before,
+                after=flags,
+            )
     return batch
-
-
-def _open_slots(batch: Batch) -> None:
-    """Makes `is_open` of the slots say what batch and items say. Leased slots keep their lease unless closed."""
-    slots = Slot.objects.filter(batch=batch).exclude(state=SlotState.DONE)
-    if batch.is_closed:
-        slots.filter(state=SlotState.LEASED).update(**FREE)
-    if batch.is_closed or batch.is_paused:
-        slots.filter(is_open=True).update(is_open=False)
-        return
-    is_wanted = Q(item__is_set_aside=False, number__lt=F("item__target")) & ~Q(item__purpose__in=OWN_SLOTS)
-    wanted = Slot.objects.filter(is_wanted, batch=batch, is_open=False).exclude(state=SlotState.DONE)
-    Slot.objects.filter(pk__in=wanted.values("pk")).update(is_open=True)

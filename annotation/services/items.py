@@ -142,7 +142,7 @@ def _numbers(slots: Sequence[Slot], kept: Sequence[Slot], target: int) -> dict[S
 
 def _arrange(item: Item, counted: set[int], wanted: int) -> int:
     """Brings the item's slots into the layout that `wanted` asks for; returns the target that it comes to."""
-    is_open = is_open_for_claims(item.batch) and not item.is_set_aside
+    is_open = not item.is_set_aside  # whether the batch hands out pairs, the claim asks the batch
     layout = lay_out(_slots(item), counted, wanted, is_open=is_open)
     if not layout.changes and not layout.missing:
         return layout.target

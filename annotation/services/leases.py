@@ -11,16 +11,16 @@ the person's own place on; only when that yields nothing anywhere does it look a
 import statistics
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from django.core.cache import cache
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from annotation.models import OWN_SLOTS, Batch, Item, Purpose, Slot, SlotState, Vote
+from annotation.selectors.limits import has_room
 from annotation.services import gate, gold, repeats
 from annotation.services.items import is_open_for_claims, settle_all
 from core.db import retry_when_busy, write_transaction
@@ -178,8 +178,8 @@ def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot
 
 def _may_stay(slot: Slot) -> bool:
     """Whether the person may keep what they hold. Slots made for one person are never open; their batch decides."""
-    is_open = slot.is_open or (slot.item.purpose in OWN_SLOTS and is_open_for_claims(slot.batch))
-    return is_open and not slot.item.is_held_back
+    is_wanted = slot.is_open or slot.item.purpose in OWN_SLOTS
+    return is_wanted and is_open_for_claims(slot.batch) and not slot.item.is_held_back
 
 
 def _gold_or(slot: Slot, person: User) -> Slot:
@@ -279,28 +279,6 @@ def within_limits(person: User, queues: list[Queue]) -> list[Queue]:
     return [queue for queue in queues if queue.batch not in full]
 
 
-def has_room(batch: Batch, person: User, *, more: int = 1) -> bool:
-    """Whether the limits of the batch leave this person room for so many more pairs."""
-    mine = Slot.objects.filter(person=person, batch=batch)
-    if batch.max_votes_per_person is not None:
-        n_mine = mine.filter(state__in=[SlotState.LEASED, SlotState.DONE]).count()
-        if n_mine + more > batch.max_votes_per_person:
-            return False
-    if batch.max_votes_per_day is None:
-        return True
-    held = mine.filter(state=SlotState.LEASED).count()
-    return held + votes_today(batch, person) + more <= batch.max_votes_per_day
-
-
-def votes_today(batch: Batch, person: User) -> int:
-    """The person's votes on the batch since midnight UTC, those taken back left out. Looks only at today's votes."""
-    midnight = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    votes = Vote.objects.filter(person=person, project=batch.project_id)
-    before = votes.filter(created_at__lt=midnight).order_by("-id").values("id")[:1]
-    today = votes.filter(id__gt=Coalesce(before, 0), created_at__gte=midnight)
-    return today.filter(item__batch=batch, retracted_at__isnull=True).count()
-
-
 def _with_lease_length(slot_id: int) -> Slot:
     slot = slots_to_show().get(pk=slot_id)
     seconds = lease_seconds(slot.batch)
@@ -365,11 +343,11 @@ def free_expired_leases(*, project: Project | None = None, grace: timedelta = ti
     expired = Slot.objects.filter(state=SlotState.LEASED, expires_at__lt=timezone.now() - grace)
     if project is not None:
         expired = expired.filter(project=project)
-    return _free(expired)
+    return free(expired)
 
 
-def _free(leased: QuerySet[Slot]) -> int:
-    """Frees leased slots; what was only open to its holder is closed for good."""
+def free(leased: QuerySet[Slot]) -> int:
+    """Frees leased slots; what was only open to its holder is closed for good. Call in a write transaction."""
     closed = list(leased.filter(is_open=False).values_list("item_id", flat=True))
     freed = leased.update(**FREE)
     if closed:
@@ -400,7 +378,7 @@ def release_leases(
     chosen &= Q(lane=lane) if lane is not None else Q()
     chosen &= Q(batch=batch) if batch is not None else Q()
     with write_transaction():
-        return _free(Slot.objects.filter(chosen))
+        return free(Slot.objects.filter(chosen))
 
 
 def move_down(*, project: Project, person: User) -> None:

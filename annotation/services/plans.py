@@ -20,9 +20,10 @@ from annotation.selectors.plans import (
 )
 from annotation.services import gold as golden
 from annotation.services.batches import Opening, check_numbers, fill_batch, new_batch
+from annotation.services.opening import OPEN_WITHOUT_JOB, start_fill_batch
 from core.db import run_in_chunks, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError
-from core.models import Project, User
+from core.models import Job, Project, User
 from curation.models import CandidateRun, Pair
 
 DEFAULT_MIX = {"bands": "50", "near": "20", "low": "15", "diverse": "15", "random": "0", "top": "0"}
@@ -324,6 +325,53 @@ def plan_batch(*, project: Project, settings: PlanSettings, user: User | None = 
     expected: SHA-256 of the pairs that a preview showed. Raises PlanChangedError when the plan would open others now,
     BadInputError where nothing is left to open, ConflictError for a name in use.
     """
+    return _open_plan(project, _plan_to_open(project, settings, expected), user)
+
+
+def _open_plan(project: Project, plan: Plan, user: User | None) -> Batch:
+    pairs = _pair_ids(project, plan)
+    batch = _new_planned_batch(project, plan, user)
+    live = [Opening(pairs[one.row.ids], one.row.ids[0], one.stratum) for one in plan.selection.chosen]
+    planted = [Opening(pair.pair, pair.query, purpose=Purpose.GOLD) for pair in plan.gold]
+    items = fill_batch(batch, live, gold=planted, seed=plan.settings.seed)
+    answers = [
+        GoldAnswer(item=item, intent=pair.intent, answer=pair.answer, origin=pair.origin)
+        for item, pair in zip(items, plan.gold, strict=True)
+    ]
+    run_in_chunks(answers, GoldAnswer.objects.bulk_create)
+    return batch
+
+
+def start_plan_batch(
+    *,
+    project: Project,
+    settings: PlanSettings,
+    user: User | None = None,
+    expected: str = "",
+    inline: bool = False,
+    max_without_job: int = OPEN_WITHOUT_JOB,
+) -> tuple[Batch, Job | None]:
+    """As plan_batch; more than `max_without_job` pairs are opened by a job, which is returned with the batch.
+
+    The pairs are chosen at once, so that the batch holds what the preview showed, and written down for the job.
+    """
+    plan = _plan_to_open(project, settings, expected)
+    if len(plan.selection.chosen) <= max_without_job:
+        return _open_plan(project, plan, user), None
+    batch = _new_planned_batch(project, plan, user)
+    job = start_fill_batch(
+        batch=batch,
+        live=[(*one.row.ids, plan.runs[one.row.run].text_view, one.stratum) for one in plan.selection.chosen],
+        gold=[(pair.pair, pair.query, pair.intent, pair.answer, pair.origin) for pair in plan.gold],
+        seed=settings.seed,
+        user=user,
+        inline=inline,
+    )
+    return batch, job
+
+
+def _plan_to_open(project: Project, settings: PlanSettings, expected: str) -> Plan:
+    """The plan, checked against what a preview showed."""
     plan = make_plan(project=project, settings=settings)
     if expected and plan.selection.chosen and plan.selection.sha256() != expected:
         raise PlanChangedError(
@@ -332,7 +380,11 @@ def plan_batch(*, project: Project, settings: PlanSettings, user: User | None = 
         )
     if not plan.selection.chosen:
         raise BadInputError(problem="There is no pair left to open. " + funnel_text(plan.selection.funnel))
-    pairs = _pair_ids(project, plan)
+    return plan
+
+
+def _new_planned_batch(project: Project, plan: Plan, user: User | None) -> Batch:
+    settings = plan.settings
     batch = new_batch(
         project,
         settings.name,
@@ -342,14 +394,6 @@ def plan_batch(*, project: Project, settings: PlanSettings, user: User | None = 
         gold_share=float(settings.gold_share),
     )
     _keep_plan(batch, plan, user)
-    live = [Opening(pairs[one.row.ids], one.row.ids[0], one.stratum) for one in plan.selection.chosen]
-    planted = [Opening(pair.pair, pair.query, purpose=Purpose.GOLD) for pair in plan.gold]
-    items = fill_batch(batch, live, gold=planted, seed=settings.seed)
-    answers = [
-        GoldAnswer(item=item, intent=pair.intent, answer=pair.answer, origin=pair.origin)
-        for item, pair in zip(items, plan.gold, strict=True)
-    ]
-    run_in_chunks(answers, GoldAnswer.objects.bulk_create)
     return batch
 
 

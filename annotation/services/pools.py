@@ -293,7 +293,8 @@ def _open(run: RunningJob, pool: Pool, keys: list[tuple[int, int]]) -> None:
     pairs: dict[tuple[int, int], int] = {}
     for start in range(0, len(keys), AT_ONCE):
         pairs |= _pairs(pool, keys[start : start + AT_ONCE])
-    live = set(Item.objects.filter(project=pool.project, purpose=Purpose.LIVE).values_list("pair_id", flat=True))
+    others = Item.objects.filter(project=pool.project, purpose=Purpose.LIVE).exclude(batch=pool.batch_id)
+    live = set(others.values_list("pair_id", flat=True))  # its own are of an attempt that was killed
     openings = [Opening(pairs[key], key[0]) for key in keys if pairs[key] not in live]
     if openings:
         options = pool.options

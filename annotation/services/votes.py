@@ -35,6 +35,7 @@ from annotation.models import (
     Vote,
     VoteRevision,
 )
+from annotation.selectors.limits import has_room
 from annotation.services import control, gate, leases
 from annotation.services.guidelines import current_guideline
 from annotation.services.items import could_not_judge, is_open_for_claims, locked, settle
@@ -386,7 +387,7 @@ def _unskip(project: Project, person: User, skipped: Skip) -> bool:
     if not leases.lease_free(item, person=person, token=_token_after(token)):
         leases.move_up(project=project, person=person)
         return False
-    if not leases.has_room(item.batch, person, more=0):
+    if not has_room(item.batch, person, more=0):
         leases.release_leases(person=person, project=project, lane=leases.PREFETCHED)
     return True
 

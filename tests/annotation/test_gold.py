@@ -11,7 +11,8 @@ from django.urls import reverse
 from annotation.models import Batch, GoldAnswer, Item, Purpose, Slot, SlotState, Vote
 from annotation.selectors.gold import gold_results
 from annotation.selectors.labels import labels_of_query
-from annotation.selectors.queue import Why, batches_of, items_of, progress_of, why_empty
+from annotation.selectors.empty import Why, why_empty
+from annotation.selectors.queue import batches_of, items_of, progress_of
 from annotation.selectors.votes import counted_votes, item_patterns, items_by_disagreement, rater_patterns
 from annotation.services import votes
 from annotation.services.gold import is_gold_turn, known_pairs, spread_answers

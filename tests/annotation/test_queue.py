@@ -9,7 +9,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.models import Batch, Item, Purpose, Skip, Slot, SlotState, Vote
-from annotation.selectors.queue import Why, batches_of, progress_of, why_empty
+from annotation.selectors.empty import Why, why_empty
+from annotation.selectors.queue import batches_of, progress_of
 from annotation.selectors.shown import code_parts, provenance
 from annotation.services import leases
 from annotation.services.batches import close_batch, open_batch, pause_batch, reopen_batch, resume_batch

@@ -107,7 +107,7 @@ def test_plain_forms_skip_undo_comment_and_take_skips_back(project, annotator_cl
     assert (Comment.objects.get().is_flag, Skip.objects.get().item_id) == (True, slot.item_id)
     vote(project, annotator)
     html = annotator_client.get(page("judge")).content.decode()
-    assert "You skipped 1 pair" in html
+    assert "You skipped one" in html
     annotator_client.post(page("judge"), {"act": "unskip"})
     assert not Skip.objects.exists()
     annotator_client.post(page("judge"), {"act": "undo"})
