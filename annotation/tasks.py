@@ -3,7 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from annotation.models import ConsensusRun, IntentClassifier, IntentSample, Pool, Release, SetAside
+from annotation.models import (
+    Batch,
+    BatchOpening,
+    ConsensusRun,
+    IntentClassifier,
+    IntentSample,
+    Pool,
+    Release,
+    SetAside,
+)
+from annotation.services.batch_changes import SETTLE_BATCH, settle_batch
+from annotation.services.board import keep_boards_fresh
 from annotation.services.consensus import COMPUTE_CONSENSUS, compute_consensus
 from annotation.services.imports import IMPORT_VOTES, import_votes
 from annotation.services.intent_classifier import (
@@ -13,6 +24,8 @@ from annotation.services.intent_classifier import (
     train_intent_classifier,
 )
 from annotation.services.intent_samples import SAMPLE_INTENT, sample_intent
+from annotation.services.leases import sweep_leases
+from annotation.services.opening import OPEN_BATCH, open_batch_pairs
 from annotation.services.pools import BUILD_POOL, build_pool
 from annotation.services.releases import EXPORT_RELEASE, FREEZE_RELEASE, export_release, freeze_release
 from annotation.services.standing import RESTORE_VOTES, SET_ASIDE_VOTES, restore_votes, set_aside_votes
@@ -21,6 +34,24 @@ from annotation.services.training_files import OPEN_KNOWN_FILE, open_known_file
 from core.duties import duty
 from core.jobs import RunningJob, job_kind
 from core.models import Project
+
+
+@job_kind(OPEN_BATCH)
+def open_batch_job(run: RunningJob, *, opening_id: int) -> dict[str, Any]:
+    """Opens the pairs of a big batch."""
+    return open_batch_pairs(run=run, opening=BatchOpening.objects.select_related("batch__project").get(pk=opening_id))
+
+
+@job_kind(SETTLE_BATCH)
+def settle_batch_job(run: RunningJob, *, batch_id: int) -> dict[str, Any]:
+    """Opens or closes slots after the votes per pair of a batch were changed."""
+    return settle_batch(run=run, batch=Batch.objects.get(pk=batch_id))
+
+
+@duty("free expired leases", every_s=60)
+def free_leases_duty() -> int:
+    """What nobody came back to is free for others."""
+    return sweep_leases()
 
 
 @job_kind(FREEZE_RELEASE)
@@ -101,3 +132,9 @@ def recount_agreement_job(run: RunningJob, *, project_id: int) -> dict[str, Any]
 def count_votes_duty() -> int:
     """Counts what has changed since the last time, so that no page has to."""
     return catch_up_all()
+
+
+@duty("keep dashboards fresh", every_s=20)
+def keep_boards_fresh_duty() -> int:
+    """Counts work on for the projects whose dashboard somebody looks at."""
+    return keep_boards_fresh()
