@@ -6,6 +6,7 @@ from annotation.views import (
     adjudication,
     batches,
     board,
+    control,
     curves,
     discussion,
     guideline,
@@ -18,6 +19,7 @@ from annotation.views import (
     quality,
     releases,
     scorecards,
+    training,
 )
 
 app_name = "annotation"
@@ -57,6 +59,13 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/scorecards/pay/", scorecards.pay, name="pay"),
     path("p/<slug:slug>/scorecards/pay.csv", scorecards.pay_csv, name="pay-csv"),
     path("p/<slug:slug>/scorecards/of/<str:username>/", scorecards.scorecard_of, name="scorecard-of"),
+    path("p/<slug:slug>/people/", control.people, name="people"),
+    path("p/<slug:slug>/people/<str:username>/", control.person, name="person"),
+    path("p/<slug:slug>/training/", training.training, name="training"),
+    path("p/<slug:slug>/training/<int:pk>/", training.training_batch, name="training-batch"),
+    path("p/<slug:slug>/annotation-settings/", control.settings, name="settings"),
+    path("p/<slug:slug>/audit/", control.audit, name="audit"),
+    path("p/<slug:slug>/audit/export/", control.audit_export, name="audit-export"),
     path("p/<slug:slug>/agreement/", quality.agreement, name="agreement"),
     path("p/<slug:slug>/agreement/pairs/", quality.disagreements, name="disagreements"),
     path("p/<slug:slug>/intent/", intent.intent, name="intent"),

@@ -49,6 +49,7 @@ GROUPS: list[tuple[str, list[Section]]] = [
             Section("scorecard", "My scorecard", "annotation:scorecard", VOTERS),
             Section("batches", "Batches", "annotation:batches", WATCHERS),
             Section("scorecards", "Scorecards", "annotation:scorecards", CURATORS),
+            Section("people", "Quality control", "annotation:people", CURATORS),
             Section("agreement", "Agreement", "annotation:agreement", WATCHERS),
             Section("consensus", "Consensus", "annotation:consensus", WATCHERS),
             Section("adjudication", "Adjudication", "annotation:adjudication", DECIDERS),
@@ -70,6 +71,7 @@ GROUPS: list[tuple[str, list[Section]]] = [
         [
             Section("jobs", "Jobs", "core:jobs", WATCHERS),
             Section("members", "Members", "core:members", CURATORS),
+            Section("audit", "Audit log", "annotation:audit", CURATORS),
             Section("settings", "Settings", "core:project_settings", CURATORS),
         ],
     ),

@@ -16,13 +16,25 @@ from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q
 
-from annotation.models import SHOWABLE, Batch, GoldTurn, ImportedLabel, Item, Purpose, Skip, Slot, SlotState
+from annotation.models import (
+    SHOWABLE,
+    Adjudication,
+    Batch,
+    Decision,
+    GoldTurn,
+    ImportedLabel,
+    Item,
+    Purpose,
+    Skip,
+    Slot,
+    SlotState,
+)
 from annotation.selectors.releases import imported_labels
 from annotation.selectors.votes import unanimous_pairs
 from annotation.services.gate import lease_own_slot
 from core.models import Project, User
 
-JUDGED, IMPORTED = "judged", "imported"
+JUDGED, IMPORTED, ADJUDICATED = "judged", "imported", "adjudicated"
 TURNS = 100  # pairs in which the share of gold comes out exactly
 SPARE = 4  # gold pairs for each one that a person is expected to need: people judge unequal numbers
 MAX_GOLD = 1000
@@ -86,15 +98,34 @@ def swap_for_gold(slot: Slot, item: Item, person: User) -> Slot:
 def known_pairs(project: Project, source: str) -> list[GoldPair]:
     """Pairs that can serve as gold, in the order of their content hashes.
 
-    source: `judged` takes live pairs that at least three people judged all alike, pilots included; `imported` the
-    imported single labels, `imported:NAME` those of one file. Contradicting labels and quarantined texts are left out.
+    source: `judged` takes live pairs that at least three people judged all alike, pilots included; `adjudicated` those
+    that an adjudicator decided, with the reason; `imported` the imported single labels, `imported:NAME` those of one
+    file. Contradicting labels and quarantined texts are left out.
     """
     kind, _, name = source.partition(":")
+    if kind == ADJUDICATED:
+        return _adjudicated(project)
     return _judged(project) if kind == JUDGED else _imported(project, name)
 
 
 def _judged(project: Project) -> list[GoldPair]:
     return [GoldPair(pair, query, intent, answer, JUDGED) for pair, query, intent, answer in unanimous_pairs(project)]
+
+
+def _adjudicated(project: Project) -> list[GoldPair]:
+    decided = Adjudication.objects.filter(
+        project=project,
+        ended_at__isnull=True,
+        item__pair__isnull=False,
+        item__query__quarantine_reason="",
+        item__pair__code__quarantine_reason="",
+    ).exclude(decision=Decision.UNUSABLE)
+    rows = decided.select_related("item").order_by("item__query__content_hash", "item__pair__code__content_hash")
+    return [
+        GoldPair(row.item.pair_id, row.item.query_id, row.intent, row.label, ADJUDICATED, row.reason)
+        for row in rows
+        if row.item.pair_id is not None
+    ]
 
 
 def _imported(project: Project, name: str) -> list[GoldPair]:
