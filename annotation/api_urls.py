@@ -2,7 +2,20 @@
 
 from django.urls import URLPattern, path
 
-from annotation.api import batches, board, intent, judge, plans, pools, preferences, quality, releases
+from annotation.api import (
+    adjudication,
+    batches,
+    board,
+    discussion,
+    guidelines,
+    intent,
+    judge,
+    plans,
+    pools,
+    preferences,
+    quality,
+    releases,
+)
 
 urlpatterns: list[URLPattern] = [
     path("judge-preferences/", preferences.JudgePreferencesApi.as_view(), name="api-judge-preferences"),
@@ -14,6 +27,36 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/undo/", judge.UndoApi.as_view(), name="api-undo"),
     path("projects/<slug:slug>/skip/", judge.SkipApi.as_view(), name="api-skip"),
     path("projects/<slug:slug>/comments/", judge.CommentsApi.as_view(), name="api-comments"),
+    path("projects/<slug:slug>/items/<int:pk>/discussion/", discussion.DiscussionApi.as_view(), name="api-discussion"),
+    path(
+        "projects/<slug:slug>/items/<int:pk>/adjudication/",
+        adjudication.ItemAdjudicationApi.as_view(),
+        name="api-item-adjudication",
+    ),
+    path("projects/<slug:slug>/adjudication/", adjudication.AdjudicationsApi.as_view(), name="api-adjudication"),
+    path("projects/<slug:slug>/adjudication/decided/", adjudication.DecisionsApi.as_view(), name="api-decisions"),
+    path("projects/<slug:slug>/consensus/", adjudication.ConsensusApi.as_view(), name="api-consensus"),
+    path("projects/<slug:slug>/consensus/pairs/", adjudication.ConsensusPairsApi.as_view(), name="api-consensus-pairs"),
+    path("projects/<slug:slug>/flags/", discussion.FlagsApi.as_view(), name="api-flags"),
+    path("projects/<slug:slug>/flags/<int:pk>/", discussion.FlagApi.as_view(), name="api-flag"),
+    path("projects/<slug:slug>/questions/", discussion.QuestionsApi.as_view(), name="api-questions"),
+    path("projects/<slug:slug>/questions/<int:pk>/", discussion.QuestionApi.as_view(), name="api-question"),
+    path("projects/<slug:slug>/guideline/", guidelines.GuidelineApi.as_view(), name="api-guideline"),
+    path(
+        "projects/<slug:slug>/guideline/changes/",
+        guidelines.GuidelineChangesApi.as_view(),
+        name="api-guideline-changes",
+    ),
+    path(
+        "projects/<slug:slug>/guideline/examples/",
+        guidelines.GuidelineExamplesApi.as_view(),
+        name="api-guideline-examples",
+    ),
+    path(
+        "projects/<slug:slug>/guideline/examples/<int:pk>/",
+        guidelines.GuidelineExampleApi.as_view(),
+        name="api-guideline-example",
+    ),
     path("projects/<slug:slug>/batches/", batches.BatchesApi.as_view(), name="api-batches"),
     path("projects/<slug:slug>/batches/plan/", plans.PlanBatchApi.as_view(), name="api-plan-batch"),
     path("projects/<slug:slug>/batches/plan/preview/", plans.PlanPreviewApi.as_view(), name="api-plan-preview"),
@@ -22,7 +65,14 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/pools/", pools.PoolsApi.as_view(), name="api-pools"),
     path("projects/<slug:slug>/pools/<int:pk>/", pools.PoolApi.as_view(), name="api-pool"),
     path("projects/<slug:slug>/pools/<int:pk>/qrels/", pools.QrelsApi.as_view(), name="api-qrels"),
-    path("projects/<slug:slug>/batches/<int:pk>/", batches.BatchActApi.as_view(), name="api-batch"),
+    path("projects/<slug:slug>/batches/<int:pk>/", batches.BatchApi.as_view(), name="api-batch"),
+    path("projects/<slug:slug>/batches/<int:pk>/late/", batches.LateVotesApi.as_view(), name="api-late-votes"),
+    path("projects/<slug:slug>/batches/<int:pk>/people/", batches.BatchPeopleApi.as_view(), name="api-batch-people"),
+    path(
+        "projects/<slug:slug>/batches/<int:pk>/people/<str:username>/",
+        batches.BatchPersonApi.as_view(),
+        name="api-batch-person",
+    ),
     path("projects/<slug:slug>/dashboard/", board.DashboardApi.as_view(), name="api-dashboard"),
     path("projects/<slug:slug>/scorecard/", board.OwnScorecardApi.as_view(), name="api-own-scorecard"),
     path("projects/<slug:slug>/scorecards/", board.ScorecardsApi.as_view(), name="api-scorecards"),
@@ -30,6 +80,13 @@ urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/pay/", board.PayApi.as_view(), name="api-pay"),
     path("projects/<slug:slug>/ceiling/", board.CeilingApi.as_view(), name="api-ceiling"),
     path("projects/<slug:slug>/agreement/", quality.AgreementApi.as_view(), name="api-agreement"),
+    path("projects/<slug:slug>/agreement/annotators/", quality.AnnotatorPairsApi.as_view(), name="api-annotator-pairs"),
+    path("projects/<slug:slug>/agreement/rule/", quality.KeepRuleApi.as_view(), name="api-keep-rule"),
+    path("projects/<slug:slug>/agreement/cases/", quality.AgreementCasesApi.as_view(), name="api-agreement-cases"),
+    path("projects/<slug:slug>/agreement/pairs/", quality.DisagreementsApi.as_view(), name="api-disagreements"),
+    path(
+        "projects/<slug:slug>/agreement/recount/", quality.RecountAgreementApi.as_view(), name="api-recount-agreement"
+    ),
     path("projects/<slug:slug>/intent-samples/", intent.IntentSamplesApi.as_view(), name="api-intent-samples"),
     path("projects/<slug:slug>/intent-samples/plan/", intent.IntentSamplePlanApi.as_view(), name="api-intent-plan"),
     path("projects/<slug:slug>/intent-samples/<int:pk>/", intent.IntentSampleApi.as_view(), name="api-intent-sample"),

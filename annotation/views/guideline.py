@@ -49,7 +49,7 @@ def guideline(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _version(project: Project, wanted: str, newest: Guideline) -> Guideline:
     """The version named in the address, the newest without one."""
-    shown = newest
+    shown: Guideline | None = newest
     if wanted.isdecimal():
         shown = project.guidelines.select_related("author").filter(version=int(wanted) % 2**31).first()
     if shown is None:
