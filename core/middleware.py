@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from core.errors import QuarryError
 from core.language import keep_language
+from core.services.people import note_presence
 from core.steps import ALWAYS_OPEN, Step, open_step
 
 
@@ -41,7 +42,10 @@ class LanguageMiddleware(LocaleMiddleware):
 
 
 class StepsMiddleware:
-    """Holds people at what they have to do first (core/steps.py): pages lead there, the API answers 403."""
+    """Holds people at what they have to do first (core/steps.py): pages lead there, the API answers 403.
+
+    Who passes was here: that is noted too, at most once in ten minutes.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -53,10 +57,13 @@ class StepsMiddleware:
         name = request.resolver_match.view_name if request.resolver_match else ""
         if name in ALWAYS_OPEN:
             return None
-        step = open_step(request.user)
-        if step is None or name in step.views:
-            return None
-        return _to_step(request, step)
+        user = request.user
+        step = open_step(user)
+        if step is not None and name not in step.views:
+            return _to_step(request, step)
+        if user.is_authenticated:
+            note_presence(user)
+        return None
 
 
 def _to_step(request: HttpRequest, step: Step) -> HttpResponse:

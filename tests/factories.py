@@ -1,6 +1,7 @@
 """Object graphs for tests, consistent by construction."""
 
 import factory
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from core.models import Membership, Project, User
@@ -15,6 +16,7 @@ class UserFactory(DjangoModelFactory):
 
     username = factory.Sequence(lambda n: f"person{n}")
     email = factory.LazyAttribute(lambda o: f"{o.username}@example.org")
+    last_seen_at = factory.LazyFunction(timezone.now)  # else the first request of every test would write it
 
 
 class ProjectFactory(DjangoModelFactory):

@@ -45,9 +45,15 @@ def hash_of(secret: str) -> str:
 
 @retry_when_busy()
 def make_invitation(
-    *, project: Project, roles: Iterable[str], max_uses: int = 1, days: int = 7, note: str = "", user: User
+    *,
+    project: Project,
+    roles: Iterable[str],
+    max_uses: int = 1,
+    days: int = 7,
+    note: str = "",
+    user: User | None = None,
 ) -> MadeInvitation:
-    """Makes a link that `max_uses` people can use within `days` days.
+    """Makes a link that `max_uses` people can use within `days` days. `user`: who makes it; None at the command line.
 
     Raises BadInputError without a role or outside the bounds.
     """

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from core.audit import record
 from core.errors import BadInputError, ConflictError
 from core.models import Membership, Project, Role, User
 
@@ -27,8 +29,8 @@ def make_password() -> str:
 
 
 @transaction.atomic
-def add_member(*, project: Project, username: str, roles: Iterable[str]) -> AddedMember:
-    """Gives a person roles in a project; makes an account where nobody has that name.
+def add_member(*, project: Project, username: str, roles: Iterable[str], by: User | None = None) -> AddedMember:
+    """Gives a person roles in a project; makes an account where nobody has that name. `by`: who does it.
 
     Raises BadInputError without a role or with a name that cannot be used, ConflictError for a placeholder.
     """
@@ -42,15 +44,50 @@ def add_member(*, project: Project, username: str, roles: Iterable[str]) -> Adde
     elif user.is_placeholder:
         problem = f"{username} stands for a rater of imported votes and cannot become a member. Choose another name."
         raise ConflictError(problem=problem, field="username")
+    before = _held(project, user)
     for role in wanted:
         Membership.objects.get_or_create(project=project, user=user, role=role)
+    _record_roles(project, user, by, before)
     return AddedMember(user, password)
 
 
+def members_of(project: Project) -> list[dict[str, Any]]:
+    """Every member with the roles held, by name: dicts with `user`, `roles` and `since`."""
+    people: dict[int, dict[str, Any]] = {}
+    for membership in project.memberships.select_related("user").order_by("user__username", "role"):
+        entry = people.setdefault(
+            membership.user_id, {"user": membership.user, "roles": [], "since": membership.created_at}
+        )
+        entry["roles"].append(Role(membership.role))
+        entry["since"] = min(entry["since"], membership.created_at)
+    return list(people.values())
+
+
+def _held(project: Project, user: User) -> list[str]:
+    return sorted(Membership.objects.filter(project=project, user=user).values_list("role", flat=True))
+
+
+def _record_roles(project: Project, user: User, by: User | None, before: list[str]) -> None:
+    """Keeps a change of roles in the audit log; nothing where nothing changed."""
+    after = _held(project, user)
+    if after != before:
+        record(
+            "core.change_roles",
+            project=project,
+            actor=by,
+            person=user,
+            before={"roles": before},
+            after={"roles": after},
+        )
+
+
 def create_person(*, username: str) -> tuple[User, str]:
-    """An account with a random password that the first login replaces. Raises BadInputError for an unusable name."""
+    """An account with a random password that the first login replaces; then consent is asked for.
+
+    Raises BadInputError for an unusable name.
+    """
     password = make_password()
-    user = User(username=username, must_change_password=True)
+    user = User(username=username, must_change_password=True, must_consent=True)
     user.set_password(password)
     try:
         user.full_clean()
@@ -62,8 +99,8 @@ def create_person(*, username: str) -> tuple[User, str]:
 
 
 @transaction.atomic
-def set_roles(*, project: Project, user: User, roles: Iterable[str]) -> set[Role]:
-    """Replaces the roles of a member; none takes the person out. Votes stay.
+def set_roles(*, project: Project, user: User, roles: Iterable[str], by: User | None = None) -> set[Role]:
+    """Replaces the roles of a member; none takes the person out. Votes stay. `by`: who does it.
 
     Raises ConflictError when the project would be left without a curator.
     """
@@ -76,7 +113,9 @@ def set_roles(*, project: Project, user: User, roles: Iterable[str]) -> set[Role
             problem=f"{user.username} is the only curator of {project.slug}. Make somebody else curator first.",
             field="roles",
         )
+    before = _held(project, user)
     members.filter(user=user).exclude(role__in=wanted).delete()
     for role in wanted:
         Membership.objects.get_or_create(project=project, user=user, role=role)
+    _record_roles(project, user, by, before)
     return wanted

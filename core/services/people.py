@@ -1,5 +1,6 @@
 """A person's account as others see to it: ended sessions, deactivation, links for a new password."""
 
+import logging
 from collections.abc import Sequence
 
 from django.contrib.auth.tokens import default_token_generator
@@ -10,11 +11,14 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from core.audit import record
-from core.db import retry_when_busy, write_transaction
+from core.db import DatabaseBusyError, retry_when_busy, write_transaction
 from core.errors import ConflictError, NotAllowedError
 from core.models import Membership, Role, User
 
 SEEN_STEP_S = 600
+PRESENCE_WAIT_S = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 @retry_when_busy()
@@ -94,6 +98,10 @@ def password_link(person: User) -> str:
 def note_presence(person: User) -> None:
     """Keeps when the person was last here, to ten minutes: at most one write in that time."""
     now = timezone.now()
-    if person.last_seen_at is None or (now - person.last_seen_at).total_seconds() > SEEN_STEP_S:
-        with write_transaction():
+    if person.last_seen_at is not None and (now - person.last_seen_at).total_seconds() <= SEEN_STEP_S:
+        return
+    try:
+        with write_transaction(timeout_s=PRESENCE_WAIT_S):
             User.objects.filter(pk=person.pk).update(last_seen_at=now)
+    except DatabaseBusyError:  # somebody else's write matters more; the next request notes it
+        logger.info("presence was not noted, the database was busy")

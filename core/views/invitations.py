@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from core.access import person_of, project_for
 from core.account_forms import InvitationForm, SignUpForm
-from core.errors import QuarryError
+from core.errors import BadInputError, QuarryError
 from core.menu import section_address
 from core.models import Invitation, Role
 from core.paging import keyset_page
@@ -84,10 +84,15 @@ def invited(request: HttpRequest, secret: str) -> HttpResponse:
         return render(request, "core/invited.html", {"invitation": invitation})
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        user = sign_up(secret=secret, username=form.cleaned_data["username"], password=form.cleaned_data["password1"])
-        login(request, user, backend=BACKEND)
-        messages.success(request, _("Your account is made."))
-        return redirect(first_page(invitation))
+        given = form.cleaned_data
+        try:
+            user = sign_up(secret=secret, username=given["username"], password=given["password1"])
+        except BadInputError as error:
+            show_refusal(form, error)
+        else:
+            login(request, user, backend=BACKEND)
+            messages.success(request, _("Your account is made."))
+            return redirect(first_page(invitation))
     context = {"invitation": invitation, "form": form, "sso_name": sso_name()}
     return render(request, "core/invited.html", context)
 

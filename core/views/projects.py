@@ -17,7 +17,7 @@ from core.funnel import is_linear, segments_of
 from core.menu import WATCHERS, section_address
 from core.models import Membership, Project, Role, User
 from core.overview import overview_of, personal_numbers
-from core.services.members import add_member, set_roles
+from core.services.members import add_member, members_of, set_roles
 from core.services.people import make_password_link, resettable_people
 from core.services.projects import create_project
 from core.standings import standings_in
@@ -82,23 +82,18 @@ def project_settings(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "core/project_settings.html", {"project": shown, "section": "settings", "form": form})
 
 
-def members_of(project: Project, viewer: Any) -> list[dict[str, Any]]:
-    """Every member with the roles held, by name; `may_reset`: the viewer may make a password link for them."""
-    people: dict[int, dict[str, Any]] = {}
-    for membership in project.memberships.select_related("user").order_by("user__username", "role"):
-        entry = people.setdefault(
-            membership.user_id, {"user": membership.user, "roles": [], "since": membership.created_at}
-        )
-        entry["roles"].append(Role(membership.role))
-        entry["since"] = min(entry["since"], membership.created_at)
-    resettable = resettable_people(viewer, [entry["user"] for entry in people.values()])
+def _shown_members(project: Project, viewer: Any) -> list[dict[str, Any]]:
+    """The members with what the viewer may do for them: see the scorecard, make a password link."""
+    people = members_of(project)
+    resettable = resettable_people(viewer, [entry["user"] for entry in people])
     standings = standings_in(project)
-    for person_id, entry in people.items():
-        judges = Role.ANNOTATOR in entry["roles"] or person_id in standings
-        entry["work"] = section_address("annotation:scorecard", project, entry["user"].username) if judges else ""
-        entry["standing"] = standings.get(person_id, "")
-        entry["may_reset"] = person_id in resettable
-    return list(people.values())
+    for entry in people:
+        person = entry["user"]
+        judges = Role.ANNOTATOR in entry["roles"] or person.pk in standings
+        entry["work"] = section_address("annotation:scorecard", project, person.username) if judges else ""
+        entry["standing"] = standings.get(person.pk, "")
+        entry["may_reset"] = person.pk in resettable
+    return people
 
 
 @login_required
@@ -111,12 +106,12 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
     added = None
     if request.method == "POST" and form.is_valid():
         try:
-            added = add_member(project=project, **form.cleaned_data)
+            added = add_member(project=project, by=person_of(request), **form.cleaned_data)
         except QuarryError as error:
             show_refusal(form, error)
         else:
             form = MemberForm()
-    people = members_of(project, request.user)
+    people = _shown_members(project, request.user)
     context = {
         "project": project,
         "section": "members",
@@ -138,7 +133,7 @@ def member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     form = RolesForm(request.POST or None, initial={"roles": list(held)})
     if request.method == "POST" and form.is_valid():
         try:
-            kept = set_roles(project=project, user=person, roles=form.cleaned_data["roles"])
+            kept = set_roles(project=project, user=person, roles=form.cleaned_data["roles"], by=person_of(request))
         except QuarryError as error:
             show_refusal(form, error)
         else:
@@ -170,7 +165,7 @@ def remove_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
     project = project_for(request.user, slug, Role.CURATOR)
     person = get_object_or_404(User.objects.filter(memberships__project=project).distinct(), username=username)
     try:
-        set_roles(project=project, user=person, roles=[])
+        set_roles(project=project, user=person, roles=[], by=person_of(request))
     except QuarryError as error:
         messages.error(request, str(error))
     else:
