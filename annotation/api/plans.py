@@ -14,7 +14,7 @@ from annotation.api.batches import BatchOutput
 from annotation.planning import BANDS, MIXES, ORDERS
 from annotation.selectors.gold import gold_results
 from annotation.selectors.queue import batches_of
-from annotation.services.plans import make_plan, plan_batch, read_settings
+from annotation.services.plans import make_plan, read_settings, start_plan_batch
 from core.access import person_of, project_for
 from core.models import Role
 
@@ -89,7 +89,7 @@ class PlanPreviewApi(APIView):
 
 
 class PlanBatchApi(APIView):
-    """Opens a batch by a plan, and keeps the plan with it."""
+    """Opens a batch by a plan, and keeps the plan with it. A big one is opened by a job: see `opening_job`."""
 
     @extend_schema(operation_id="plan_batch", parameters=[PROJECT], request=PlanInput, responses={201: BatchOutput})
     def post(self, request: Request, slug: str) -> Response:
@@ -97,7 +97,7 @@ class PlanBatchApi(APIView):
         given = _given(request)
         expected = given.pop("expected_sha256", "")
         settings = read_settings(project, given)
-        batch = plan_batch(project=project, settings=settings, user=person_of(request), expected=expected)
+        batch, _ = start_plan_batch(project=project, settings=settings, user=person_of(request), expected=expected)
         return Response(BatchOutput(batches_of(project).get(pk=batch.pk)).data, status=201)
 
 

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 
 from django.core.cache import cache
 from django.db import connection
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from annotation.models import (
     OWN_SLOTS,
     Batch,
     BatchKind,
     BatchMember,
+    BatchOpening,
     Comment,
     IntentSample,
     Item,
+    LateSubmission,
     Purpose,
     Skip,
     Slot,
@@ -131,7 +133,8 @@ def comments_for(item: Item, person: User, *, is_curator: bool) -> QuerySet[Comm
 def batches_of(project: Project) -> QuerySet[Batch]:
     """Batches, newest first, with n_items, n_finished, n_aside, n_votes and n_wanted; gold counts in none of them.
 
-    `is_intent_only` marks those whose items are queries judged alone.
+    `is_intent_only` marks those whose items are queries judged alone; `opening_job` is the number of the job that opens
+    the rest of its pairs.
     """
     wanted = ~Q(items__purpose__in=HIDDEN)
     return (
@@ -143,6 +146,7 @@ def batches_of(project: Project) -> QuerySet[Batch]:
             n_votes=Sum("items__done", filter=wanted, default=0),
             n_wanted=Sum("items__target", filter=wanted, default=0),
             is_intent_only=Exists(IntentSample.objects.filter(batch=OuterRef("pk"))),
+            opening_job=Subquery(BatchOpening.objects.filter(batch=OuterRef("pk"), is_complete=False).values("job")),
         )
         .order_by("-id")
     )
@@ -166,6 +170,11 @@ def items_of(batch: Batch, show: str = "") -> QuerySet[Item]:
         "flagged": Q(is_flagged=True),
     }
     return items.filter(wanted[show]) if show in wanted else items
+
+
+def late_votes_of(batch: Batch) -> QuerySet[LateSubmission]:
+    """Votes on the batch that came when their slot was no longer the person's: kept, never counted."""
+    return LateSubmission.objects.filter(item__batch=batch).select_related("person", "item__query", "item__pair__code")
 
 
 def live_leases(batch: Batch) -> QuerySet[Slot]:

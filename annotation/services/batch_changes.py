@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError
+from django.db.models import QuerySet
 
 from annotation.models import Batch, BatchMember, Item, Purpose, Slot, SlotState
 from annotation.services import leases
@@ -13,7 +14,7 @@ from core.audit import record
 from core.db import retry_when_busy, run_in_chunks, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError
 from core.jobs import RunningJob, create_job
-from core.models import Job, Role, User
+from core.models import Job, Membership, Project, Role, User
 
 SETTLE_BATCH = "annotation.settle_batch"
 SETTLE_WITHOUT_JOB = 500  # items that a page brings into step while one waits
@@ -163,6 +164,12 @@ def _resize_fresh(items: list[Item], overlap: int) -> None:
 
 
 # --- invited people -------------------------------------------------------------------------------------------------
+def may_be_invited(project: Project) -> QuerySet[User]:
+    """Active people who judge in the project: annotators and curators."""
+    members = Membership.objects.filter(project=project, role__in=[Role.ANNOTATOR, Role.CURATOR])
+    return User.objects.filter(pk__in=members.values("user"), is_active=True)
+
+
 @retry_when_busy()
 def invite_to_batch(*, batch: Batch, people: Iterable[User], user: User | None = None) -> list[User]:
     """Names people who may judge an invited-only batch; returns those who were not named before.
@@ -170,9 +177,7 @@ def invite_to_batch(*, batch: Batch, people: Iterable[User], user: User | None =
     Raises BadInputError for somebody who does not judge in the project.
     """
     wanted = list(dict.fromkeys(people))
-    judging = set(
-        batch.project.memberships.filter(role__in=[Role.ANNOTATOR, Role.CURATOR]).values_list("user", flat=True)
-    )
+    judging = set(may_be_invited(batch.project).values_list("pk", flat=True))
     for person in wanted:
         if person.pk not in judging:
             raise BadInputError(

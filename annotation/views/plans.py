@@ -25,8 +25,8 @@ from annotation.services.plans import (
     PlanChangedError,
     default_settings,
     make_plan,
-    plan_batch,
     read_settings,
+    start_plan_batch,
 )
 from core.access import person_of, project_for
 from core.errors import QuarryError
@@ -151,8 +151,11 @@ def plan(request: HttpRequest, slug: str) -> HttpResponse:
             settings = read_settings(project, form.given())
             if request.POST.get("act") == "open":
                 previewed = request.POST.get("previewed", "")
-                batch = plan_batch(project=project, settings=settings, user=person_of(request), expected=previewed)
-                messages.success(request, f"{batch.name} is open. Its plan is kept with it.")
+                batch, job = start_plan_batch(
+                    project=project, settings=settings, user=person_of(request), expected=previewed
+                )
+                state = "is being opened" if job is not None else "is open"
+                messages.success(request, f"{batch.name} {state}. Its plan is kept with it.")
                 return redirect("annotation:batch", project.slug, batch.pk)
             context |= _shown(project, make_plan(project=project, settings=settings))
         except PlanChangedError as error:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from annotation.planning import BANDS, MIXES, ORDERS
-from annotation.services.plans import Plan, make_plan, plan_batch, read_settings
+from annotation.services.plans import Plan, make_plan, read_settings, start_plan_batch
 from core.commands import QuarryCommand, Report
 from core.errors import BadInputError
 
@@ -27,6 +27,7 @@ NUMBERS = {
 
 class Command(QuarryCommand):
     help = "Plan a batch: price it, choose its pairs, and open it. --dry-run only shows it."
+    runs_job = True
 
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--project", required=True, metavar="SLUG")
@@ -52,7 +53,9 @@ class Command(QuarryCommand):
         data = plan.to_dict()
         if options["dry_run"]:
             return Report(f"A plan for {project.slug}; nothing is opened", data, _lines(plan), plan.notes)
-        batch = plan_batch(project=project, settings=settings)
+        batch, job = start_plan_batch(project=project, settings=settings, inline=not options["detach"])
+        if job is not None:
+            self.follow(job, detach=options["detach"])
         return Report(f"{batch.name} is open in {project.slug}", {**data, "batch": batch.pk}, _lines(plan), plan.notes)
 
 
