@@ -85,6 +85,7 @@ def _charts(board: Board) -> dict[str, Any]:
     return {
         "votes": [_line("votes", board.days, "votes")],
         "people": [_line("people", board.days, "people")],
+        "hours": [{"name": "hours", "points": [(day.day.toordinal(), day.active_s / 3600) for day in board.days]}],
         "times": [_line("median", board.days, "median_s"), _line("nine of ten are faster than", board.days, "p90_s")],
         "labels": [
             _line("intent yes", board.days, "intent_share"),

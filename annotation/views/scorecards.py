@@ -2,8 +2,9 @@
 
 import csv
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.decorators import login_required
@@ -34,8 +35,9 @@ from core.spreadsheets import spreadsheet_cell
 # Column -> (heading, what it sorts by); None sorts last in either direction.
 COLUMNS: dict[str, tuple[str, Any]] = {
     "name": ("Annotator", lambda card: card.name.lower()),
+    "findings": ("To look at", lambda card: len(card.findings)),
     "votes": ("Votes", lambda card: card.n_votes),
-    "hours": ("Hours", lambda card: card.active_s),
+    "hours": ("Active time", lambda card: card.active_s),
     "median": ("Median time", lambda card: card.times.median),
     "fast": ("Fast", lambda card: card.speed.share),
     "gold": ("Gold right", lambda card: card.gold.share),
@@ -177,7 +179,8 @@ def pay(request: HttpRequest, slug: str) -> HttpResponse:
     """Votes and active time by week and person."""
     project = project_for(request.user, slug, Role.CURATOR)
     fresh_state(project, budget_s=FIRST_BUDGET_S)
-    form = PayForm(request.GET or None)
+    span = weeks_with_work(project)
+    form = PayForm(request.GET or _latest_weeks(span))
     given = form.cleaned_data if form.is_valid() else {}
     rows = [] if form.is_bound and not form.is_valid() else _rows(project, given)
     rate = _rate(given)
@@ -189,10 +192,15 @@ def pay(request: HttpRequest, slug: str) -> HttpResponse:
         "rate": rate,
         "totals": _totals(rows, rate),
         "how": HOW_TIME_IS_COUNTED,
-        "span": weeks_with_work(project),
-        "query": request.GET.urlencode(),
+        "span": span,
+        "query": urlencode({name: value for name, value in given.items() if value is not None}),
     }
     return render(request, "annotation/pay.html", context, status=422 if form.errors else 200)
+
+
+def _latest_weeks(span: tuple[date, date] | None) -> dict[str, date] | None:
+    """The last four weeks with work: what the page shows unasked."""
+    return {"first": span[1] - timedelta(days=21), "last": span[1]} if span else None
 
 
 def _rows(project: Project, given: dict[str, Any]) -> list[PayRow]:

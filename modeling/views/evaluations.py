@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from annotation.selectors.ceiling import human_ceiling_of
 from core.access import project_for
 from core.errors import QuarryError
 from core.models import Role
@@ -35,5 +36,9 @@ def evaluations(request: HttpRequest, slug: str) -> HttpResponse:
     rows = project.evaluations.select_related("run", "release", "job")
     page = keyset_page(rows, request)
     page = replace(page, rows=[reading_of(one) for one in page])
-    context = base_context(request, project, "evaluations") | {"form": form, "page": page}
+    context = base_context(request, project, "evaluations") | {
+        "form": form,
+        "page": page,
+        "human_ceiling": human_ceiling_of(project),
+    }
     return render(request, "modeling/evaluations.html", context, status=422 if form.errors else 200)

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from annotation.selectors.ceiling import human_ceiling_of
 from core.access import project_for, roles_in
 from core.errors import QuarryError
 from core.menu import section_address
@@ -49,7 +50,11 @@ def run_list(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *WATCHERS)
     page = keyset_page(selectors.training_runs(project), request)
     page = replace(page, rows=[{"run": run, **key_figures(run)} for run in page])
-    context = {"page": page, "new_href": reverse("modeling:run_new", args=[slug])}
+    context = {
+        "page": page,
+        "new_href": reverse("modeling:run_new", args=[slug]),
+        "human_ceiling": human_ceiling_of(project),
+    }
     return render(request, "modeling/runs.html", base_context(request, project, "runs") | context)
 
 
@@ -77,7 +82,8 @@ def run_new(request: HttpRequest, slug: str) -> HttpResponse:
 def run_detail(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """One run: progress, figures, curves, settings."""
     project, run = _project_and_run(request, slug, name)
-    return render(request, "modeling/run.html", _run_context(request, project, run))
+    context = _run_context(request, project, run) | {"human_ceiling": human_ceiling_of(project)}
+    return render(request, "modeling/run.html", context)
 
 
 @login_required
