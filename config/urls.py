@@ -21,13 +21,13 @@ ACCOUNT = [
 ]
 
 urlpatterns = [
+    path("api/v1/", include("annotation.api_urls")),  # first: addresses are tried in order, and votes are most requests
     path("", include("core.urls")),
     path("", include("curation.urls")),
     path("", include("annotation.urls")),
     path("", include("modeling.urls")),
     path("api/v1/", include("core.api_urls")),
     path("api/v1/", include("curation.api_urls")),
-    path("api/v1/", include("annotation.api_urls")),
     path("api/v1/", include("modeling.api_urls")),
     path("", include(ACCOUNT)),
     path("admin/login/", admin_login),

@@ -3,17 +3,21 @@
 from annotation.models import AnnotationSettings, Annotator
 from annotation.models.people import Standing
 from core.models import Project, User
+from core.prepared import Prepared
+
+_settings = Prepared(lambda project: AnnotationSettings.objects.filter(project=project))
+_annotator = Prepared(lambda project, person: Annotator.objects.filter(project=project, person=person))
 
 
 def annotation_settings(project: Project) -> AnnotationSettings:
     """The project's settings; unsaved defaults where the curator has changed nothing yet."""
-    known = AnnotationSettings.objects.filter(project=project).first()
+    known = _settings.first(project=project.pk)
     return known or AnnotationSettings(project=project)
 
 
 def annotator_of(project: Project, person: User) -> Annotator:
     """The person's row in the project; an unsaved one where they have claimed nothing yet."""
-    known = Annotator.objects.filter(project=project, person=person).first()
+    known = _annotator.first(project=project.pk, person=person.pk)
     return known or Annotator(project=project, person=person)
 
 

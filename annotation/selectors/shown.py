@@ -12,9 +12,13 @@ from django.utils.safestring import SafeString, mark_safe
 
 from annotation.models import AnnotationSettings, Guideline, LateSubmission, Purpose, Slot
 from core.models import Project, User
+from core.prepared import Prepared
 from core.rendering import highlighted
-from curation.models import Code
+from curation.models import Code, CodeOccurrence
 
+_first_place = Prepared(
+    lambda code: CodeOccurrence.objects.filter(code=code).select_related("source").order_by("id")[:1]
+)
 TOLD_PURPOSES = frozenset({Purpose.TRAINING, Purpose.QUALIFICATION})  # gold and repeats look like any other pair
 GUIDELINE_VERSION_KEPT_S = 5
 
@@ -110,7 +114,7 @@ def provenance(code: Code) -> list[str]:
     """Where the code stands, in pieces: qualified name, place, lines, licence."""
     if code.quarantine_reason:
         return []
-    place = code.occurrences.select_related("source").order_by("id").first()
+    place = _first_place.first(code=code.pk)
     if place is None:
         return [code.name]
     lines = f"lines {place.start_line}-{place.end_line}" if place.end_line else ""

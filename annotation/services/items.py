@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from annotation.consensus import Tally, is_contested, needs_more_votes
 from annotation.models import COUNTED, Batch, Intent, Item, Purpose, Slot, SlotState, Vote
+from core.prepared import Prepared
 
 SET_ASIDE_AFTER = 2
 
@@ -51,6 +52,10 @@ def could_not_judge(vote: Vote) -> bool:
     return vote.intent == Intent.UNCLEAR or vote.code_unclear
 
 
+_counted_votes = Prepared(lambda item: Vote.objects.filter(COUNTED, item=item))
+_slots_of_item = Prepared(lambda item: Slot.objects.filter(item=item).order_by("number"))
+
+
 def settle(item: Item) -> None:
     """Opens or closes slots of a live or intent-only item as its votes ask; two cannot-judge votes set it aside.
 
@@ -60,7 +65,7 @@ def settle(item: Item) -> None:
     if wanted_for is None:
         return
     before = (item.target, item.n_extra, item.is_set_aside, item.is_contested)
-    votes = list(item.votes.filter(COUNTED))
+    votes = _counted_votes.all(item=item.pk)
     batch = item.batch
     item.is_set_aside = sum(could_not_judge(vote) for vote in votes) >= SET_ASIDE_AFTER
     if item.is_set_aside:
@@ -160,7 +165,7 @@ def _arrange(item: Item, counted: set[int], wanted: int) -> int:
 
 
 def _slots(item: Item) -> list[Slot]:
-    return list(item.slots.order_by("number"))
+    return _slots_of_item.all(item=item.pk)
 
 
 def _new_slot(item: Item, number: int, *, is_open: bool) -> Slot:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from django.core.cache import cache
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ from annotation.services import gate, gold, repeats
 from annotation.services.items import is_open_for_claims, settle_all
 from core.db import retry_when_busy, write_transaction
 from core.models import Project, User
+from core.prepared import Param, Prepared, PreparedUpdate
 
 Result = TypeVar("Result")
 
@@ -91,6 +92,9 @@ _KEEP_PLACE = """
     VALUES (%(batch)s, %(person)s, %(priority)s, %(slot)s)
     ON CONFLICT (batch_id, person_id) DO UPDATE SET priority = excluded.priority, slot = excluded.slot
 """
+_OTHERS_AT_WORK = """
+    SELECT COUNT(*) FROM annotation_slot WHERE project_id = %s AND state = 1 AND lane = 0 AND person_id <> %s
+"""
 _FREE_FOR_ALL = """
     SELECT COUNT(*) FROM (SELECT 1 FROM annotation_slot s
                           WHERE s.batch_id IN ({batches}) AND s.state = 0 AND s.is_open LIMIT %(limit)s) free
@@ -148,14 +152,14 @@ def _fill(project: Project, person: User, ahead: bool) -> list[Slot]:
     if ON_SCREEN not in held and PREFETCHED in held:
         moved = held[ON_SCREEN] = held.pop(PREFETCHED)
         moved.lane = ON_SCREEN
-        Slot.objects.filter(pk=moved.pk, token=moved.token).update(lane=ON_SCREEN)
+        _move_up(pk=moved.pk, token=moved.token)
     lanes = (ON_SCREEN, PREFETCHED) if ahead else (ON_SCREEN,)
     filled = [_hold(project, person, lane, held) for lane in lanes]
     return [slot for slot in filled if slot is not None]
 
 
 def _held_by_lane(project: Project, person: User) -> dict[int | None, Slot]:
-    return {slot.lane: slot for slot in _held(project, person)}
+    return {slot.lane: slot for slot in _slots_held.all(project=project.pk, person=person.pk)}
 
 
 def _hold(project: Project, person: User, lane: int, held: dict[int | None, Slot]) -> Slot | None:
@@ -197,6 +201,22 @@ def _held(project: Project, person: User) -> QuerySet[Slot]:
 def slots_to_show() -> QuerySet[Slot]:
     """Slots with what the page shows of them, in one query."""
     return Slot.objects.select_related("batch", "item__query", "item__pair__code")
+
+
+_slots_held = Prepared(
+    lambda project, person: slots_to_show().filter(project=project, person=person, state=SlotState.LEASED)
+)
+_slot_to_show = Prepared(lambda pk: slots_to_show().filter(pk=pk))
+
+
+def _leased_under(pk: Param, token: Param) -> QuerySet[Slot]:
+    return Slot.objects.filter(pk=pk, token=token)
+
+
+_move_up = PreparedUpdate(_leased_under, {"lane": ON_SCREEN}, token=models.UUIDField())
+_set_expiry = PreparedUpdate(
+    _leased_under, {"expires_at": Param("expires_at", models.DateTimeField())}, token=models.UUIDField()
+)
 
 
 def let_go(slot: Slot) -> bool:
@@ -280,14 +300,14 @@ def within_limits(person: User, queues: list[Queue]) -> list[Queue]:
 
 
 def _with_lease_length(slot_id: int) -> Slot:
-    slot = slots_to_show().get(pk=slot_id)
+    slot = _slot_to_show.all(pk=slot_id)[0]
     seconds = lease_seconds(slot.batch)
     return slot if seconds == DEFAULT_LEASE_S else _extend(slot)
 
 
 def _extend(slot: Slot) -> Slot:
     slot.expires_at = _expiry(slot)
-    Slot.objects.filter(pk=slot.pk, token=slot.token).update(expires_at=slot.expires_at)
+    _set_expiry(pk=slot.pk, token=slot.token, expires_at=slot.expires_at)
     return slot
 
 
@@ -314,9 +334,10 @@ def median_seconds(project_id: int) -> float:
 
 def _is_running_low(project: Project, person: User, queues: Sequence[Queue]) -> bool:
     """Whether fewer slots are free than other people are at work: then nobody gets a pair ahead of need."""
-    others = Slot.objects.filter(project=project, state=SlotState.LEASED, lane=ON_SCREEN).exclude(person=person).count()
     batches = ", ".join(str(int(queue.batch)) for queue in queues)
     with connection.cursor() as cursor:
+        cursor.execute(_OTHERS_AT_WORK, [project.pk, person.pk])
+        others = cursor.fetchone()[0]
         cursor.execute(_FREE_FOR_ALL.format(batches=batches), {"limit": others + 1})
         return bool(cursor.fetchone()[0] <= others)
 

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, models
 from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,7 +20,6 @@ from annotation.models import (
     COUNTED,
     NO_INTENT_REASONS,
     OWN_SLOTS,
-    AnnotationSettings,
     Asked,
     Comment,
     Guideline,
@@ -36,6 +35,7 @@ from annotation.models import (
     VoteRevision,
 )
 from annotation.selectors.limits import has_room
+from annotation.selectors.people import annotation_settings
 from annotation.services import control, gate, leases
 from annotation.services.guidelines import current_guideline
 from annotation.services.items import could_not_judge, is_open_for_claims, locked, settle
@@ -43,11 +43,50 @@ from core.audit import record
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError, QuarryError
 from core.models import Project, User
+from core.prepared import Param, Prepared, PreparedUpdate
 from curation import privacy
 
 MAX_COMMENT_CHARS = 4000
 MAX_SECONDS = 3600.0  # a pair left open over lunch is no hour and a half of work
 ANSWER_REASONS = frozenset({Reason.FULL, Reason.EXCEEDS, Reason.CATEGORY, Reason.HALF, Reason.SLIGHT, Reason.OTHER})
+
+
+# --- what every vote asks of the database, its SQL made once ---------------------------------------------------------
+def _leased(project: Param, person: Param, item: Param, token: Param) -> models.QuerySet[Slot]:
+    return Slot.objects.filter(project=project, item=item, person=person, token=token, state=SlotState.LEASED)
+
+
+_vote_of_key = Prepared(lambda key: Vote.objects.filter(key=key), key=models.UUIDField())
+_slot_leased = Prepared(
+    lambda project, person, item, token: _leased(project, person, item, token).only("pk", "pair_id"),
+    token=models.UUIDField(),
+)
+_fill = PreparedUpdate(
+    _leased, {"state": SlotState.DONE, "lane": None, "token": None, "expires_at": None}, token=models.UUIDField()
+)
+_guideline_shown = Prepared(
+    lambda project, version: Guideline.objects.filter(project=project, version=version).only("pk", "version")
+)
+_guideline_newest = Prepared(
+    lambda project: Guideline.objects.filter(project=project).order_by("-version").only("pk", "version")[:1]
+)
+_count_one_more = PreparedUpdate(lambda pk: Item.objects.filter(pk=pk), {"done": F("done") + 1})
+_item_of_vote = Prepared(lambda pk: Item.objects.filter(pk=pk).select_related("batch"))
+_newest_vote = Prepared(
+    lambda project, person: (
+        Vote.objects.filter(COUNTED, project=project, person=person)
+        .exclude(rater_kind=RaterKind.IMPORTED)
+        .select_related("slot", "item__batch")
+        .order_by("-id")[:1]
+    )
+)
+_newest_skip = Prepared(
+    lambda project, person: (
+        Skip.objects.filter(person=person, item__project=project, token__isnull=False)
+        .select_related("item__batch")
+        .order_by("-id")[:1]
+    )
+)
 
 
 class LateVoteError(QuarryError):
@@ -132,7 +171,7 @@ class Judgement:
 
         Raises ReasonMissingError where one is needed; a vote that could not judge needs none.
         """
-        asked = AnnotationSettings.objects.filter(project=project).values_list("reasons", flat=True).first()
+        asked = annotation_settings(project).reasons
         if asked == Asked.OFF:
             return replace(self, reason="")
         is_judged = self.intent == Intent.NO or self.answer is not None
@@ -229,7 +268,7 @@ def _submit(
 
 def _repeat(project: Project, person: User, key: uuid.UUID, sha256: str, ahead: bool) -> Receipt | None:
     """The receipt of a vote that this key has stored before."""
-    vote = Vote.objects.filter(key=key).first()
+    vote = _vote_of_key.first(key=key)
     if vote is None:
         return None
     if vote.payload_sha256 != sha256:
@@ -239,22 +278,21 @@ def _repeat(project: Project, person: User, key: uuid.UUID, sha256: str, ahead: 
 
 def _fill_slot(project: Project, person: User, item_id: int, token: uuid.UUID) -> Slot | None:
     """Turns the leased slot into a filled one; None when the lease under this token is gone."""
-    leased = Slot.objects.filter(project=project, item=item_id, person=person, token=token, state=SlotState.LEASED)
-    slot = leased.only("pk", "pair_id").first()
-    filled = leased.update(state=SlotState.DONE, lane=None, token=None, expires_at=None)
-    return slot if filled else None
+    lease = {"project": project.pk, "person": person.pk, "item": item_id, "token": token}
+    slot = _slot_leased.first(**lease)
+    return slot if slot is not None and _fill(**lease) else None
 
 
 def _guideline(project: Project, version: int | None) -> Guideline:
     """The version that was on the page, else the newest."""
-    shown = project.guidelines.filter(version=version).first() if version is not None else None
-    return shown or current_guideline(project)
+    shown = _guideline_shown.first(project=project.pk, version=version) if version is not None else None
+    return shown or _guideline_newest.first(project=project.pk) or current_guideline(project)
 
 
 def _count_vote(vote: Vote) -> None:
     """Adds the vote to its item and opens what it leaves open. Most votes only cost the counting."""
-    Item.objects.filter(pk=vote.item_id).update(done=F("done") + 1)
-    item = Item.objects.select_related("batch").get(pk=vote.item_id)
+    _count_one_more(pk=vote.item_id)
+    item = _item_of_vote.all(pk=vote.item_id)[0]
     if item.purpose in OWN_SLOTS:
         vote.item = item
         control.after_vote(vote)
@@ -282,13 +320,7 @@ def _keep_late(
 
 def last_vote(*, project: Project, person: User) -> Vote | None:
     """The vote that undo would take back: the newest one that counts, while its batch is open."""
-    vote = (
-        project.votes.filter(COUNTED, person=person)
-        .exclude(rater_kind=RaterKind.IMPORTED)
-        .select_related("slot", "item__batch")
-        .order_by("-id")
-        .first()
-    )
+    vote = _newest_vote.first(project=project.pk, person=person.pk)
     return vote if vote is not None and not vote.item.batch.is_closed and not gate.is_settled(vote) else None
 
 
@@ -308,12 +340,7 @@ class LastAct:
 def last_act(*, project: Project, person: User) -> LastAct | None:
     """What undo would take back; `key` is the vote's, or the token of the lease that was passed over."""
     vote = last_vote(project=project, person=person)
-    skipped = (
-        Skip.objects.filter(person=person, item__project=project, token__isnull=False)
-        .select_related("item__batch")
-        .order_by("-id")
-        .first()
-    )
+    skipped = _newest_skip.first(project=project.pk, person=person.pk)
     is_newest = skipped is not None and (vote is None or skipped.created_at > vote.created_at)
     if skipped is not None and skipped.token and is_newest and is_open_for_claims(skipped.item.batch):
         return LastAct(skipped.token, skip=skipped)

@@ -4,12 +4,13 @@ import uuid
 
 import pytest
 from django.db import models
-from django.db.models import Exists, OuterRef, Value
+from django.db.models import Exists, F, OuterRef, Value
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.models import Slot, SlotState, Vote
 from core.models import Membership, Project, Role
-from core.prepared import Prepared
+from core.prepared import Param, Prepared, PreparedUpdate
 from tests.factories import PairFactory, ProjectFactory, UserFactory, member
 
 pytestmark = pytest.mark.django_db
@@ -134,3 +135,41 @@ def test_nothing_is_kept_of_the_rows(queue_of):
         assert len(free.all(project=slot.project_id)) == 3
     assert len(seen) == 1
     assert not Vote.objects.exists()
+
+
+def test_an_update_changes_the_rows_of_its_queryset_alone(queue_of):
+    slot = queue_of(2)
+    token = uuid.uuid4()
+    lease = PreparedUpdate(
+        lambda pk: Slot.objects.filter(pk=pk, state=SlotState.FREE),
+        {
+            "state": SlotState.LEASED,
+            "person": Param("person"),
+            "lane": Param("lane"),
+            "token": Param("token", models.UUIDField()),
+            "expires_at": Param("expires_at", models.DateTimeField()),
+            "priority": F("priority") + 5,
+        },
+    )
+    person, now = UserFactory(), timezone.now()
+    given = {"pk": slot.pk, "person": person.pk, "lane": 1, "token": token, "expires_at": now}
+    assert lease(**given) == 1
+    slot.refresh_from_db()
+    assert (slot.state, slot.person, slot.lane, slot.token, slot.expires_at, slot.priority) == (
+        SlotState.LEASED,
+        person,
+        1,
+        token,
+        now,
+        5,
+    )
+    assert lease(**given) == 0  # not free any more
+    assert Slot.objects.filter(state=SlotState.LEASED).count() == 1
+
+
+def test_an_update_can_write_null(queue_of):
+    slot = queue_of(1)
+    Slot.objects.filter(pk=slot.pk).update(leased_at=timezone.now())
+    assert PreparedUpdate(lambda pk: Slot.objects.filter(pk=pk), {"leased_at": None})(pk=slot.pk) == 1
+    slot.refresh_from_db()
+    assert slot.leased_at is None
