@@ -68,7 +68,7 @@ class StepsMiddleware:
 
 def _to_step(request: HttpRequest, step: Step) -> HttpResponse:
     """The answer to a request that comes before its turn."""
-    if request.path.startswith("/api/"):
+    if request.path.startswith("/api/v1/"):
         body = {"code": step.code, "status": 403, "detail": str(step.text), "fields": {}}
         return JsonResponse(body, status=403, content_type="application/problem+json")
     came_for = request.get_full_path() if request.method == "GET" else ""

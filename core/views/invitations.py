@@ -30,7 +30,6 @@ from core.sso import sso_name
 from core.views.projects import show_refusal
 
 PAGE_SIZE = 50
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @login_required
@@ -90,7 +89,7 @@ def invited(request: HttpRequest, secret: str) -> HttpResponse:
         except BadInputError as error:
             show_refusal(form, error)
         else:
-            login(request, user, backend=BACKEND)
+            login(request, user)
             messages.success(request, _("Your account is made."))
             return redirect(first_page(invitation))
     context = {"invitation": invitation, "form": form, "sso_name": sso_name()}
