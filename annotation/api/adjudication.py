@@ -222,6 +222,9 @@ class ConsensusPairOutput(serializers.ModelSerializer):
     """A pair's label by each method: 1, 0, no (intent), or empty where the majority gives none."""
 
     query = serializers.CharField(source="item.query.text")
+    majority = serializers.CharField(allow_blank=True)
+    dawid_skene = serializers.CharField()
+    mace = serializers.CharField()
 
     class Meta:
         model = Consensus

@@ -91,14 +91,14 @@ class GuidelineChangesApi(APIView):
         class GuidelineSectionChange(serializers.Serializer):
             class GuidelineBlockChange(serializers.Serializer):
                 class GuidelinePiece(serializers.Serializer):
-                    op = serializers.ChoiceField(["same", "added", "removed"])
+                    op = serializers.CharField(help_text="same, added or removed")
                     text = serializers.CharField()
 
-                op = serializers.ChoiceField(["added", "removed", "changed"])
+                op = serializers.CharField(help_text="added, removed or changed")
                 pieces = GuidelinePiece(many=True)
 
             title = serializers.CharField()
-            op = serializers.ChoiceField(["added", "removed", "changed"])
+            op = serializers.CharField(help_text="added, removed or changed")
             blocks = GuidelineBlockChange(many=True, source="changed_blocks")
 
         since = serializers.IntegerField()
@@ -139,7 +139,7 @@ class GuidelineExamplesApi(APIView):
 
     class Input(serializers.Serializer):
         item = serializers.IntegerField()
-        intent = serializers.ChoiceField(["yes", "no"])
+        intent = serializers.CharField(max_length=8, help_text="yes or no")
         answer = serializers.IntegerField(min_value=0, max_value=1, allow_null=True, default=None)
         why = serializers.CharField(max_length=MAX_WHY_CHARS)
 
