@@ -1,7 +1,6 @@
 """Quality control by the curator: people and how they stand, settings, and the audit log."""
 
 import csv
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -293,8 +292,13 @@ class SettingsForm(forms.Form):
 
 
 def _initial(row: AnnotationSettings) -> dict[str, Any]:
-    names = SettingsForm.base_fields
-    return {name: Decimal(str(getattr(row, name))) * 100 if name in SHARES else getattr(row, name) for name in names}
+    return {name: _shown_value(row, name) for name in SettingsForm.base_fields}
+
+
+def _shown_value(row: AnnotationSettings, name: str) -> Any:
+    """A share in per cent, without the digits that binary numbers leave: 0.665 -> 66.5."""
+    value = getattr(row, name)
+    return f"{100 * value:.6g}" if name in SHARES else value
 
 
 @login_required
