@@ -4,15 +4,88 @@ A million votes come down to some hundred patterns, so every figure here costs m
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from annotation.agreement import RESAMPLES, Alpha, Coincidences, Pattern, against_rest, alpha, alpha_u
-from annotation.consensus import Decision, Keep, KeepRule, Tally, decide
+from annotation.agreement import (
+    RESAMPLES,
+    Alpha,
+    Coincidences,
+    Pattern,
+    Patterns,
+    against_rest,
+    alpha,
+    alpha_u,
+    gwet_ac1,
+    percent_agreement,
+)
+from annotation.consensus import Decision, Keep, KeepRule, Removal, Tally, answer_disagreement, decide
 
 SET_ASIDE = "set_aside"
+GROUP_RESAMPLES = 400  # of the many small intervals, beside RESAMPLES for the headline
+
+
+class Scheme(StrEnum):
+    """What two votes are compared in."""
+
+    INTENT = "intent"  # no, yes
+    ANSWER = "answer"  # 0, 1: of those for whom step 2 applies
+    COMBINED = "combined"  # no intent, 0, 1
+
+
+def scheme_pattern(scheme: Scheme, tally: Tally) -> Pattern:
+    """The counts of a tally that a scheme compares; "cannot judge" is missing in each."""
+    if scheme == Scheme.INTENT:
+        return tally.n_no, tally.n_yes
+    if scheme == Scheme.ANSWER:
+        return tally.n_zero, tally.n_one
+    return tally.n_no, tally.n_zero, tally.n_one
+
+
+def scheme_value(scheme: Scheme, intent: str, answer: int | None) -> int | None:
+    """The place of a vote among a scheme's values; None where it is missing."""
+    if scheme == Scheme.ANSWER:
+        return answer
+    if scheme == Scheme.INTENT:
+        return {"no": 0, "yes": 1}.get(intent)
+    return 0 if intent == "no" else None if answer is None else answer + 1
+
+
+def scheme_patterns(scheme: Scheme, tallies: Mapping[Tally, int]) -> Counter[Pattern]:
+    """Counted patterns of a scheme, from counted tallies."""
+    patterns: Counter[Pattern] = Counter()
+    for tally, n in tallies.items():
+        patterns[scheme_pattern(scheme, tally)] += n
+    return patterns
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Agreement three ways. Percent and AC1 are None where no pair has two votes that can be compared."""
+
+    alpha: Alpha
+    percent: float | None
+    ac1: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        rounded = {name: None if value is None else round(value, 6) for name, value in self._beside()}
+        return {**self.alpha.to_dict(), **rounded}
+
+    def _beside(self) -> list[tuple[str, float | None]]:
+        return [("percent", self.percent), ("ac1", self.ac1)]
+
+
+def measure(patterns: Patterns, *, resamples: int = 0) -> Measure:
+    """Alpha, percent agreement and Gwet's AC1 of counted patterns."""
+    return Measure(alpha(patterns, resamples=resamples), percent_agreement(patterns), gwet_ac1(patterns))
+
+
+def measure_tallies(tallies: Mapping[Tally, int], *, resamples: int = GROUP_RESAMPLES) -> dict[Scheme, Measure]:
+    """The three schemes of a set of items."""
+    return {scheme: measure(scheme_patterns(scheme, tallies), resamples=resamples) for scheme in Scheme}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +129,14 @@ def answer_patterns(rows: Iterable[ItemPattern]) -> Counter[Pattern]:
 def expected_disagreement(rows: Iterable[ItemPattern]) -> Fraction:
     """D_e of the answers before any filter, which alpha_u is measured against."""
     return Coincidences.of(answer_patterns(rows)).expected
+
+
+def scheme_expected(rows: Iterable[ItemPattern], scheme: Scheme) -> Fraction:
+    """The same for any scheme."""
+    patterns: Counter[Pattern] = Counter()
+    for row in rows:
+        patterns[scheme_pattern(scheme, row.tally)] += row.n
+    return Coincidences.of(patterns).expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +264,7 @@ class RaterSummary:
     answer_share: float | None  # of their answers, those that say 1
     intent: Alpha
     answer: Alpha
+    combined: Alpha
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -192,33 +274,43 @@ class RaterSummary:
             "answer_share": None if self.answer_share is None else round(self.answer_share, 4),
             "intent": self.intent.to_dict(),
             "answer": self.answer.to_dict(),
+            "combined": self.combined.to_dict(),
         }
 
 
-def by_rater(rows: Iterable[RaterPattern]) -> list[RaterSummary]:
+def by_rater(rows: Iterable[RaterPattern], *, resamples: int = GROUP_RESAMPLES) -> list[RaterSummary]:
     """Each person against the rest, most votes first."""
     groups: dict[int, list[RaterPattern]] = {}
     for row in rows:
         groups.setdefault(row.person_id, []).append(row)
-    made = [_rater_summary(person_id, group) for person_id, group in groups.items()]
+    made = [_rater_summary(person_id, group, resamples) for person_id, group in groups.items()]
     return sorted(made, key=lambda rater: (-rater.n_votes, rater.person_id))
 
 
-def _rater_summary(person_id: int, rows: list[RaterPattern]) -> RaterSummary:
-    intents = [(int(row.intent == "yes"), row) for row in rows if row.intent != "unclear"]
-    answers = [(row.answer, row) for row in rows if row.answer is not None]
+def _rater_summary(person_id: int, rows: list[RaterPattern], resamples: int) -> RaterSummary:
+    valued = {scheme: _valued(scheme, rows) for scheme in Scheme}
+    against = {scheme: _against_rest(scheme, valued[scheme], resamples) for scheme in Scheme}
     return RaterSummary(
         person_id=person_id,
         n_votes=sum(row.n for row in rows),
         n_cannot_judge=sum(row.n for row in rows if row.intent == "unclear" or _is_code_unclear(row)),
-        intent_share=_share_of_ones(intents),
-        answer_share=_share_of_ones(answers),
-        intent=against_rest(
-            (value, _without(value, (row.tally.n_no, row.tally.n_yes)), row.n) for value, row in intents
-        ),
-        answer=against_rest(
-            (value, _without(value, (row.tally.n_zero, row.tally.n_one)), row.n) for value, row in answers
-        ),
+        intent_share=_share_of_ones(valued[Scheme.INTENT]),
+        answer_share=_share_of_ones(valued[Scheme.ANSWER]),
+        intent=against[Scheme.INTENT],
+        answer=against[Scheme.ANSWER],
+        combined=against[Scheme.COMBINED],
+    )
+
+
+def _valued(scheme: Scheme, rows: list[RaterPattern]) -> list[tuple[int, RaterPattern]]:
+    values = ((scheme_value(scheme, row.intent, row.answer), row) for row in rows)
+    return [(value, row) for value, row in values if value is not None]
+
+
+def _against_rest(scheme: Scheme, valued: list[tuple[int, RaterPattern]], resamples: int) -> Alpha:
+    return against_rest(
+        ((value, _without(value, scheme_pattern(scheme, row.tally)), row.n) for value, row in valued),
+        resamples=resamples,
     )
 
 
@@ -233,3 +325,80 @@ def _share_of_ones(values: list[tuple[int, RaterPattern]]) -> float | None:
 
 def _without(value: int, counts: Pattern) -> Pattern:
     return tuple(count - (position == value) for position, count in enumerate(counts))
+
+
+# --- pairs of people, pairs near the bar --------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class PeoplePattern:
+    """`n` items that two people judged like this: (intent, answer) of the one and of the other."""
+
+    one_id: int
+    other_id: int
+    one: tuple[str, int | None]
+    other: tuple[str, int | None]
+    n: int
+
+
+def by_people(rows: Iterable[PeoplePattern], scheme: Scheme) -> dict[tuple[int, int], Measure]:
+    """Agreement of every two people on the items that both judged, without intervals; the smaller id first."""
+    groups: dict[tuple[int, int], Counter[Pattern]] = {}
+    for row in rows:
+        values = scheme_value(scheme, *row.one), scheme_value(scheme, *row.other)
+        if None not in values:
+            counts = tuple(values.count(value) for value in range(3 if scheme == Scheme.COMBINED else 2))
+            groups.setdefault((row.one_id, row.other_id), Counter())[counts] += row.n
+    return {people: measure(patterns) for people, patterns in groups.items()}
+
+
+def distance_to_bar(row: ItemPattern, rule: KeepRule, expected: Fraction) -> Fraction | None:
+    """How near an item came to the bar that decided it; 0 is on the bar.
+
+    In shares of the answers (majority), of the valid votes (unanimous) or in disagreement (alpha-u). None for items
+    that the bar does not decide: too few votes, no intent, fewer than two answers, set aside.
+    """
+    tally = row.tally
+    decision = decide(tally, rule, query=row.query, expected_disagreement=expected)
+    is_elsewhere = decision.removal in {Removal.TOO_FEW_VOTES, Removal.NO_INTENT} or row.is_set_aside
+    if is_elsewhere or tally.n_answers < 2 or row.query.n_no == row.query.n_yes:
+        return None
+    votes_for = max(tally.n_one, tally.n_zero)
+    if rule.keep == Keep.ALPHA_U:
+        return abs((1 - rule.min_alpha_u) * expected - answer_disagreement(tally))
+    if rule.keep == Keep.UNANIMOUS:
+        return 1 - Fraction(votes_for, tally.n_valid)
+    return abs(Fraction(votes_for, tally.n_answers) - rule.min_share)
+
+
+def sweep(rows: Sequence[ItemPattern], rule: KeepRule) -> list[tuple[Fraction, KeepSummary]]:
+    """What the rule leaves for each bar that the votes at hand can tell apart, lowest first; none for unanimity."""
+    expected = expected_disagreement(rows)
+    tallies = {row.tally for row in rows if row.tally.n_answers > 1}
+    if rule.keep == Keep.MAJORITY:
+        bars = {Fraction(max(tally.n_one, tally.n_zero), tally.n_answers) for tally in tallies}
+        return [(bar, keep_summary(rows, replace(rule, min_share=bar))) for bar in sorted(bars)]
+    if rule.keep == Keep.ALPHA_U and expected:
+        bars = {1 - answer_disagreement(tally) / expected for tally in tallies}
+        return [(bar, keep_summary(rows, replace(rule, min_alpha_u=bar))) for bar in sorted(bars)]
+    return []
+
+
+def confusions(rows: Iterable[ItemPattern]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(value, other value) -> (items on which both were voted, pairs of votes that differ so); most items first.
+
+    Values: no intent, 0, 1, cannot judge.
+    """
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows:
+        counts = {
+            "no intent": row.tally.n_no,
+            "0": row.tally.n_zero,
+            "1": row.tally.n_one,
+            "cannot judge": row.tally.n_cannot_judge,
+        }
+        names = list(counts)
+        for place, one in enumerate(names):
+            for other in names[place + 1 :]:
+                if counts[one] and counts[other]:
+                    items, votes = found.get((one, other), (0, 0))
+                    found[one, other] = items + row.n, votes + counts[one] * counts[other] * row.n
+    return dict(sorted(found.items(), key=lambda item: -item[1][0]))

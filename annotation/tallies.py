@@ -115,9 +115,7 @@ class ItemState:
     def from_text(cls, text: str) -> "ItemState":
         batch, is_pilot, is_set_aside, week, guideline, band, stratum, q_yes, q_no, votes = json.loads(text)
         counted = tuple(CountedVote(person, Value(value), reason) for person, value, reason in votes)
-        return cls(
-            batch, bool(is_pilot), bool(is_set_aside), week, guideline, band, stratum, (q_yes, q_no), counted
-        )
+        return cls(batch, bool(is_pilot), bool(is_set_aside), week, guideline, band, stratum, (q_yes, q_no), counted)
 
 
 def band_of(score: float | None) -> int | None:

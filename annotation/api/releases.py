@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from annotation.criteria import read_criteria
 from annotation.exporters import FORMATS
 from annotation.models import Release, ReleaseState
+from annotation.selectors.agreement import with_chosen_rule
 from annotation.selectors.releases import find_release, open_file, visible_releases
 from annotation.services.imports import save_upload, start_import_votes
 from annotation.services.releases import (
@@ -70,9 +71,11 @@ class ReleasesApi(APIView):
     @extend_schema_serializer(component_name="FreezeRelease")
     class Input(serializers.Serializer):
         name = serializers.CharField(max_length=60)
-        keep = serializers.CharField(default="majority", max_length=20)
-        min_votes = serializers.IntegerField(default=3)
-        min_share = serializers.CharField(default="3/4", max_length=20)
+        keep = serializers.CharField(
+            required=False, max_length=20, help_text="What is left out of the keep rule comes from the chosen one."
+        )
+        min_votes = serializers.IntegerField(required=False)
+        min_share = serializers.CharField(required=False, max_length=20)
         min_alpha_u = serializers.CharField(required=False, max_length=20)
         include_imported = serializers.BooleanField(default=True)
         dev = serializers.CharField(default="1/10", max_length=20)
@@ -111,7 +114,7 @@ class ReleasesApi(APIView):
         release, job = start_freeze_release(
             project=project,
             name=given["name"],
-            criteria=read_criteria(**given),
+            criteria=read_criteria(**with_chosen_rule(project, given)),
             user=request.user,  # type: ignore[arg-type]
         )
         return Response(self.Accepted({"release": str(release), "job": job.pk}).data, status=202)

@@ -1,4 +1,4 @@
-"""Reads of votes: counted patterns for agreement, and the pairs on which people differ most.
+"""Reads of votes: counted patterns from scratch, which releases freeze, and the votes that count.
 
 The counting is written in SQL (one statement, both engines): the ORM cannot group the rows of a grouped query, and
 carrying every vote to Python would cost seconds at a million votes.
@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, ExpressionWrapper, F, FloatField, Prefetch, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import Count, F, Q, QuerySet
 
 from annotation.consensus import Tally
-from annotation.models import COUNTED, Item, Purpose, Vote
+from annotation.models import COUNTED, Purpose, Vote
 from annotation.quality import ItemPattern, RaterPattern
 from core.models import Project
 
@@ -123,30 +122,4 @@ def counted_votes(project: Project) -> QuerySet[Vote]:
         item__batch__is_pilot=False,
         item__query__quarantine_reason="",
         item__pair__code__quarantine_reason="",
-    )
-
-
-def items_by_disagreement(project: Project) -> QuerySet[Item]:
-    """Live items with at least two answers, most split first, with their votes (`ones`, `zeros`, `disagreement`).
-
-    The order is that of alpha_u, lowest first: both depend on d_u alone.
-    """
-    standing = Q(votes__retracted_at=None, votes__set_aside_at=None)
-    ones = Count("votes", filter=standing & Q(votes__answer=1))
-    zeros = Count("votes", filter=standing & Q(votes__answer=0))
-    one, zero = Cast("ones", FloatField()), Cast("zeros", FloatField())  # double on both engines, so places compare
-    m = one + zero
-    return (
-        Item.objects.filter(
-            project=project,
-            purpose=Purpose.LIVE,
-            query__quarantine_reason="",
-            pair__code__quarantine_reason="",
-        )
-        .annotate(ones=ones, zeros=zeros)
-        .filter(ones__gt=1 - F("zeros"))
-        .annotate(disagreement=ExpressionWrapper(one * zero / (m * (m - 1.0)), output_field=FloatField()))
-        .select_related("query", "pair__code", "batch")
-        .prefetch_related(Prefetch("votes", Vote.objects.filter(COUNTED).select_related("person").order_by("id")))
-        .order_by("-disagreement", "id")
     )

@@ -67,7 +67,9 @@ def mark_items(project_id: int, item_ids: Iterable[int]) -> None:
 def mark_texts(project_id: int, *, queries: Collection[int] = (), codes: Collection[int] = ()) -> None:
     """Marks the items of queries and codes that privacy holds back or releases."""
     touched = Q(query__in=queries) if queries else Q(pair__code__in=codes)
-    mark_items(project_id, Item.objects.filter(touched, project=project_id, purpose=Purpose.LIVE).values_list("pk", flat=True))
+    mark_items(
+        project_id, Item.objects.filter(touched, project=project_id, purpose=Purpose.LIVE).values_list("pk", flat=True)
+    )
 
 
 def mark_batch(project_id: int, batch_id: int) -> None:

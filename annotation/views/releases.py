@@ -13,6 +13,7 @@ from annotation.card import describe_removal, describe_rule
 from annotation.criteria import read_criteria
 from annotation.exporters import FORMAT_NAMES
 from annotation.models import Release
+from annotation.selectors.agreement import chosen_rule, rule_fields
 from annotation.selectors.releases import find_release, open_file, read_card, visible_releases
 from annotation.services.releases import (
     publish_release,
@@ -67,6 +68,7 @@ class FreezeForm(KeepRuleForm):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial = {**rule_fields(chosen_rule(project)), **self.initial}
         found = [(row["shown"], f"{row['shown']} ({row['codes']:,} functions)") for row in licence_counts(project)]
         self.fields["left_out_licences"].choices = found  # type: ignore[attr-defined]
         if not found:

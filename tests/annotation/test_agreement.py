@@ -15,8 +15,10 @@ from annotation.agreement import (
     alpha,
     alpha_u,
     bootstrap_interval,
+    gwet_ac1,
     library_alpha,
     patterns_of,
+    percent_agreement,
 )
 
 FOUR_OBSERVERS = [
@@ -126,3 +128,48 @@ def test_one_person_against_one_other_is_plain_alpha():
 def test_against_nobody_is_undefined():
     assert against_rest([(1, (0, 0), 3)]).reason == NOTHING_TO_PAIR
     assert against_rest([(1, (0, 2), 3)]).reason == UNANIMOUS
+
+
+def test_percent_and_ac1_of_the_four_observers_are_the_published_ones():
+    """Gwet's own example of four raters and twelve units; his `irrCAC` package prints 0.81818 and 0.77544."""
+    patterns = patterns_of(units_of(FOUR_OBSERVERS))
+    assert percent_agreement(patterns) == pytest.approx(0.81818, abs=5e-6)
+    assert gwet_ac1(patterns) == pytest.approx(0.77544, abs=5e-6)
+
+
+def test_ac1_stands_where_alpha_falls_under_prevalence():
+    """Two raters on 100 units: 94 alike, and nearly all of one value."""
+    patterns = {(0, 2): 90, (1, 1): 6, (2, 0): 4}
+    share = (90 + 3) / 100
+    chance = 2 * share * (1 - share)
+    assert gwet_ac1(patterns) == pytest.approx((0.94 - chance) / (1 - chance))
+    assert alpha(patterns).value < 0.6 < 0.9 < gwet_ac1(patterns)
+
+
+def test_unanimous_votes_have_an_ac1_of_one_and_single_ones_none():
+    assert (percent_agreement({(0, 3): 5}), gwet_ac1({(0, 3): 5})) == (1.0, 1.0)
+    assert (percent_agreement({(0, 1): 5}), gwet_ac1({(0, 1): 5, (0, 0): 1})) == (None, None)
+    assert gwet_ac1({}) is None
+
+
+@given(wide_units)
+def test_ac1_equals_the_plain_formula_unit_by_unit(units):
+    value = gwet_ac1(Counter(units))
+    paired = [unit for unit in units if sum(unit) > 1]
+    if not paired:
+        assert value is None
+        return
+    agreed = sum(sum(n * (n - 1) for n in unit) / (sum(unit) * (sum(unit) - 1)) for unit in paired) / len(paired)
+    rated = [unit for unit in units if sum(unit)]
+    shares = [sum(unit[k] / sum(unit) for unit in rated) / len(rated) for k in range(4)]
+    chance = sum(share * (1 - share) for share in shares) / 3
+    assert value == pytest.approx((agreed - chance) / (1 - chance), abs=1e-12)
+
+
+def test_interval_against_the_rest_depends_on_data_and_seed_only_and_holds_alpha():
+    rows = [(1, (0, 2), 30), (1, (1, 1), 9), (0, (2, 0), 25), (0, (0, 2), 4), (1, (0, 0), 3)]
+    measured = against_rest(rows, resamples=500)
+    assert against_rest(reversed(rows), resamples=500) == measured
+    assert measured.low < measured.value < measured.high
+    plain = against_rest(rows)
+    assert (plain.value, plain.n, plain.low) == (measured.value, measured.n, None)

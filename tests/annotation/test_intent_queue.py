@@ -7,9 +7,10 @@ from django.urls import reverse
 
 from annotation.models import Batch, Intent, Item, Slot, SlotState, Vote
 from annotation.quality import headline
-from annotation.selectors import counted_votes, item_patterns, items_by_disagreement, rater_patterns
+from annotation.selectors import counted_votes, item_patterns, rater_patterns, worst_items
 from annotation.selectors.queue import progress_of
 from annotation.services import leases, votes
+from annotation.services.tallies import catch_up
 from annotation.services.votes import Judgement, claim_next
 from core.errors import BadInputError
 from tests.annotation.conftest import NO, QUERY_UNCLEAR, annotators, make_batch, vote
@@ -139,7 +140,8 @@ def test_votes_on_intent_alone_change_nothing_about_pairs(project):
     judge_intent(sample_of(project), {"python sort list": "nnn", "python read csv": "yyn"})
     assert [item_patterns(project), rater_patterns(project), headline(item_patterns(project))] == before
     assert counted_votes(project).count() == 3
-    assert [item.pair for item in items_by_disagreement(project)] == [pair]
+    catch_up(project)
+    assert [row.item.pair for row in worst_items(project)] == [pair]
 
 
 def test_a_release_is_the_same_with_and_without_them(project):

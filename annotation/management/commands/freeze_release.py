@@ -6,6 +6,7 @@ from typing import Any
 from annotation.card import describe_alpha, describe_removal
 from annotation.consensus import Keep
 from annotation.criteria import read_criteria
+from annotation.selectors.agreement import with_chosen_rule
 from annotation.services.releases import start_freeze_release
 from core.commands import QuarryCommand, Report
 from core.jobs import run_inline
@@ -18,9 +19,15 @@ class Command(QuarryCommand):
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--project", required=True, metavar="SLUG")
         parser.add_argument("--name", required=True, metavar="NAME")
-        parser.add_argument("--keep", default="majority", metavar="RULE", help=f"One of: {', '.join(Keep)}.")
-        parser.add_argument("--min-votes", default="3", metavar="N", help="Valid votes a pair needs (3).")
-        parser.add_argument("--min-share", default="3/4", metavar="SHARE", help="Majority of the answers (3/4).")
+        parser.add_argument(
+            "--keep",
+            metavar="RULE",
+            help=f"One of: {', '.join(Keep)}. What is left out comes from the rule chosen for the project.",
+        )
+        parser.add_argument("--min-votes", metavar="N", help="Valid votes a pair needs (3 unless chosen otherwise).")
+        parser.add_argument(
+            "--min-share", metavar="SHARE", help="Majority of the answers (3/4 unless chosen otherwise)."
+        )
         parser.add_argument("--min-alpha-u", metavar="X", help="Threshold of the rule alpha-u.")
         parser.add_argument(
             "--votes-only", action="store_true", help="Leave out imported single labels, whose raters are unknown."
@@ -56,7 +63,10 @@ class Command(QuarryCommand):
             "seed",
             "left_out_licences",
         )
-        criteria = read_criteria(**{name: options[name] for name in names}, include_imported=not options["votes_only"])
+        criteria = read_criteria(
+            **with_chosen_rule(project, {name: options[name] for name in names}),
+            include_imported=not options["votes_only"],
+        )
         release, job = start_freeze_release(
             project=project, name=options["name"], criteria=criteria, inline=not options["detach"]
         )
