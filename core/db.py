@@ -179,3 +179,23 @@ def _let_others_write(*, since: float) -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
         time.sleep(max(0.0, since + CHUNK_PAUSE_S - time.perf_counter()))
+
+
+@contextmanager
+def consistent_reads() -> Iterator[None]:
+    """All reads inside see the database as it was at the first of them; nobody's writes are held up.
+
+    Not `atomic()`: on SQLite that would take the write lock (transaction_mode IMMEDIATE) for the whole time. Nothing
+    may be written inside. In a surrounding transaction it does nothing.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.in_atomic_block:
+        yield
+        return
+    is_postgres = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if is_postgres else "BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")

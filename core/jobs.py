@@ -316,6 +316,13 @@ def claim(job_id: int, *, even_if_put_off: bool = False) -> RunningJob | None:
     return RunningJob(job_id, token) if claimed else None
 
 
+def fail_unfinished_jobs(error: str) -> int:
+    """Ends every job that waits or runs, with this text for people; returns how many. For a restored database only."""
+    return Job.objects.unfinished().update(
+        state=JobState.FAILED, error_code="restored", error=error, owner_token="", finished_at=timezone.now()
+    )
+
+
 def take_back_stale_jobs() -> list[int]:
     """Jobs whose worker fell silent go back to the queue, or fail when their attempts are used up.
 
