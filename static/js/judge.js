@@ -21,6 +21,8 @@
   const panel = root.querySelector(".ask");
   const form = byId("plain");
   const remark = byId("comment-form");
+  const commentText = remark.elements.namedItem("text");
+  const commentItem = remark.elements.namedItem("item");
   const web = byId("web");
   const draftKey = `quarry-draft:${root.dataset.outbox}`;
   const commentKey = `quarry-comment:${root.dataset.outbox}`;
@@ -93,15 +95,15 @@
   }
 
   function fillForms(pair) {
-    for (const name of ["token", "item", "key"]) form.elements[name].value = pair[name];
-    if (!remark.elements.text.value) aimRemark(pair.item, queryOf(pair));
-    byId("comment-about").hidden = Number(remark.elements.item.value) === pair.item;
+    for (const name of ["token", "item", "key"]) form.elements.namedItem(name).value = pair[name];
+    if (!commentText.value) aimRemark(pair.item, queryOf(pair));
+    byId("comment-about").hidden = Number(commentItem.value) === pair.item;
     if (web) web.href = root.dataset.search.replace("{query}", encodeURIComponent(queryOf(pair)));
   }
 
   // A comment stays with the pair it was begun on, even when the next pair is on screen.
   function aimRemark(item, query) {
-    remark.elements.item.value = item;
+    commentItem.value = item;
     byId("comment-query").textContent = query;
   }
 
@@ -434,15 +436,14 @@
 
   // --- comments ---------------------------------------------------------------------------------------------
   remark.addEventListener("input", () => {
-    const { item, text } = remark.elements;
-    const draft = { item: Number(item.value), query: byId("comment-query").textContent, text: text.value };
-    remember(commentKey, text.value ? JSON.stringify(draft) : null);
+    const draft = { item: Number(commentItem.value), query: byId("comment-query").textContent, text: commentText.value };
+    remember(commentKey, draft.text ? JSON.stringify(draft) : null);
   });
 
   remark.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { item, text, is_flag: isFlag } = remark.elements;
-    const body = { item: Number(item.value), text: text.value, is_flag: isFlag.checked };
+    const isFlag = remark.elements.namedItem("is_flag").checked;
+    const body = { item: Number(commentItem.value), text: commentText.value, is_flag: isFlag };
     const reply = await post("comments", body).catch(() => null);
     if (!reply || !reply.ok) return note(word("comment_lost"), true);
     const { was_masked: wasMasked } = await reply.json();
@@ -458,7 +459,7 @@
     let draft = null;
     try { draft = JSON.parse(recall(commentKey) || "null"); } catch { /* unreadable: none */ }
     if (!draft) return;
-    remark.elements.text.value = draft.text;
+    commentText.value = draft.text;
     aimRemark(draft.item, draft.query);
     root.querySelector(".remark").open = true;
     note(word("comment_draft"));

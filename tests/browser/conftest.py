@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from core.models import User
+from core.models import Project, User
 
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 AXE_OPTIONS = {
@@ -121,6 +121,21 @@ def log_in(context: Any, address: str, user: User) -> None:
 def page(new_page: Callable[..., Any]) -> Any:
     """An anonymous page at desktop size."""
     return new_page()
+
+
+@pytest.fixture
+def judge_page(new_page: Callable[..., Any], project: Project, annotator: User) -> Callable[..., Any]:
+    """Opens the judge page on a batch of `n` pairs and waits until the next pair is fetched ahead."""
+    from tests.annotation.conftest import make_batch
+    from tests.browser.judging import open_page
+
+    def make(n: int = 12, **options: Any) -> Any:
+        make_batch(project, n, overlap=1, max_extra=0)
+        page = new_page(user=annotator, **options)
+        open_page(page, project)
+        return page
+
+    return make
 
 
 def axe_violations(page: Any) -> list[str]:
