@@ -171,9 +171,10 @@ QUESTION_SHOWS = [
 @require_http_methods(["GET", "POST"])
 def questions(request: HttpRequest, slug: str) -> HttpResponse:
     """Questions to the guideline: asked by anybody who judges, answered by curators, then read by all."""
-    project = project_for(request.user, slug, *SPEAKERS)
+    is_answering = request.method == "POST" and request.POST.get("act") == "answer"
+    project = project_for(request.user, slug, *(() if is_answering else SPEAKERS), Role.CURATOR)
     context = _tabs(request, project, "questions")
-    is_asking = request.method == "POST" and request.POST.get("act") != "answer"
+    is_asking = request.method == "POST" and not is_answering
     form = QuestionForm(request.POST if is_asking else None)
     problem, at = "", 0
     if request.method == "POST" and (not is_asking or form.is_valid()):
@@ -205,7 +206,6 @@ def _asked(request: HttpRequest, project: Project) -> HttpResponseRedirect:
 
 
 def _answered(request: HttpRequest, project: Project, question: int) -> HttpResponseRedirect:
-    project_for(request.user, project.slug, Role.CURATOR)
     if not question:
         raise BadInputError(problem="The page sent an unreadable number. Load it again.")
     services.answer_question(
