@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from core.access import roles_in
 from core.models import Project, Role
@@ -21,58 +23,58 @@ class Section:
     """An entry of the menu; `view` is the name of its page, `roles` are those who see it."""
 
     key: str
-    label: str
+    label: str | Promise
     view: str
     roles: frozenset[Role]
 
 
-GROUPS: list[tuple[str, list[Section]]] = [
-    ("", [Section("overview", "Overview", "core:project", EVERYBODY)]),
+GROUPS: list[tuple[str | Promise, list[Section]]] = [
+    ("", [Section("overview", _("Overview"), "core:project", EVERYBODY)]),
     (
-        "Curation",
+        _("Curation"),
         [
-            Section("logs", "Search logs", "curation:logs", WATCHERS),
-            Section("queries", "Queries", "curation:queries", WATCHERS),
-            Section("quarantine", "Quarantine", "curation:quarantine", WATCHERS),
-            Section("rules", "Intent rules", "curation:rules", WATCHERS),
-            Section("code", "Code", "curation:code", WATCHERS),
-            Section("candidates", "Candidates", "curation:candidates", WATCHERS),
+            Section("logs", _("Search logs"), "curation:logs", WATCHERS),
+            Section("queries", _("Queries"), "curation:queries", WATCHERS),
+            Section("quarantine", _("Quarantine"), "curation:quarantine", WATCHERS),
+            Section("rules", _("Intent rules"), "curation:rules", WATCHERS),
+            Section("code", _("Code"), "curation:code", WATCHERS),
+            Section("candidates", _("Candidates"), "curation:candidates", WATCHERS),
         ],
     ),
     (
-        "Annotation",
+        _("Annotation"),
         [
-            Section("dashboard", "Dashboard", "annotation:dashboard", CURATORS),
-            Section("judge", "Judge", "annotation:judge", VOTERS),
-            Section("guideline", "Guideline", "annotation:guideline", EVERYBODY),
-            Section("history", "My votes", "annotation:history", VOTERS),
-            Section("scorecard", "My scorecard", "annotation:scorecard", VOTERS),
-            Section("batches", "Batches", "annotation:batches", WATCHERS),
-            Section("scorecards", "Scorecards", "annotation:scorecards", CURATORS),
-            Section("people", "Quality control", "annotation:people", CURATORS),
-            Section("agreement", "Agreement", "annotation:agreement", WATCHERS),
-            Section("consensus", "Consensus", "annotation:consensus", WATCHERS),
-            Section("adjudication", "Adjudication", "annotation:adjudication", DECIDERS),
-            Section("discussion", "Discussion", "annotation:discussions", SPEAKERS),
-            Section("intent", "Intent, measured", "annotation:intent", WATCHERS),
-            Section("releases", "Releases", "annotation:releases", WATCHERS),
+            Section("dashboard", _("Dashboard"), "annotation:dashboard", CURATORS),
+            Section("judge", _("Judge"), "annotation:judge", VOTERS),
+            Section("guideline", _("Guideline"), "annotation:guideline", EVERYBODY),
+            Section("history", _("My votes"), "annotation:history", VOTERS),
+            Section("scorecard", _("My scorecard"), "annotation:scorecard", VOTERS),
+            Section("batches", _("Batches"), "annotation:batches", WATCHERS),
+            Section("scorecards", _("Scorecards"), "annotation:scorecards", CURATORS),
+            Section("people", _("Quality control"), "annotation:people", CURATORS),
+            Section("agreement", _("Agreement"), "annotation:agreement", WATCHERS),
+            Section("consensus", _("Consensus"), "annotation:consensus", WATCHERS),
+            Section("adjudication", _("Adjudication"), "annotation:adjudication", DECIDERS),
+            Section("discussion", _("Discussion"), "annotation:discussions", SPEAKERS),
+            Section("intent", _("Intent, measured"), "annotation:intent", WATCHERS),
+            Section("releases", _("Releases"), "annotation:releases", WATCHERS),
         ],
     ),
     (
-        "Modeling",
+        _("Modeling"),
         [
-            Section("runs", "Training runs", "modeling:runs", WATCHERS),
-            Section("evaluations", "Evaluations", "modeling:evaluations", WATCHERS),
-            Section("search", "Search", "modeling:search", WATCHERS),
+            Section("runs", _("Training runs"), "modeling:runs", WATCHERS),
+            Section("evaluations", _("Evaluations"), "modeling:evaluations", WATCHERS),
+            Section("search", _("Search"), "modeling:search", WATCHERS),
         ],
     ),
     (
-        "Project",
+        _("Project"),
         [
-            Section("jobs", "Jobs", "core:jobs", WATCHERS),
-            Section("members", "Members", "core:members", CURATORS),
-            Section("audit", "Audit log", "annotation:audit", CURATORS),
-            Section("settings", "Settings", "core:project_settings", CURATORS),
+            Section("jobs", _("Jobs"), "core:jobs", WATCHERS),
+            Section("members", _("Members"), "core:members", CURATORS),
+            Section("audit", _("Audit log"), "annotation:audit", CURATORS),
+            Section("settings", _("Settings"), "core:project_settings", CURATORS),
         ],
     ),
 ]
@@ -107,12 +109,12 @@ def menu_for(user: Any, project: Project, section: str) -> Menu:
     groups = []
     for title, sections in GROUPS:
         entries = [
-            MenuEntry(item.label, href, item.key == section)
+            MenuEntry(str(item.label), href, item.key == section)
             for item in sections
             if held & item.roles and (href := section_address(item.view, project))
         ]
         if entries:
-            groups.append(MenuGroup(title, entries))
+            groups.append(MenuGroup(str(title), entries))
     return Menu(groups)
 
 

@@ -90,8 +90,9 @@ def _shown_members(project: Project, viewer: Any) -> list[dict[str, Any]]:
     for entry in people:
         person = entry["user"]
         judges = Role.ANNOTATOR in entry["roles"] or person.pk in standings
-        entry["work"] = section_address("annotation:scorecard", project, person.username) if judges else ""
+        entry["work"] = section_address("annotation:scorecard-of", project, person.username) if judges else ""
         entry["standing"] = standings.get(person.pk, "")
+        entry["quality"] = section_address("annotation:person", project, person.username)
         entry["may_reset"] = person.pk in resettable
     return people
 

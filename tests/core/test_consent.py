@@ -167,7 +167,7 @@ def test_the_shipped_text_is_version_one_and_is_kept_with_the_first_decision(new
 def test_a_new_version_asks_everybody_again_and_keeps_the_old_decisions(newcomer: User, newcomer_client) -> None:
     decide(newcomer_client, publishes="yes")
     simulated = UserFactory(username="sim", is_simulated=True)
-    text = publish_consent_text(texts={"en": "## New rules"})
+    text = publish_consent_text(texts={"en": "# New rules"})
     newcomer.refresh_from_db()
     simulated.refresh_from_db()
     assert (newcomer.must_consent, simulated.must_consent) == (True, False)
@@ -201,7 +201,7 @@ def test_the_text_is_read_in_the_readers_language_or_in_english(newcomer: User, 
 
 
 def test_the_command_publishes_files(tmp_path) -> None:
-    (tmp_path / "en.md").write_text("## Rules", encoding="utf-8")
+    (tmp_path / "en.md").write_text("# Rules", encoding="utf-8")
     out = StringIO()
     call_command("publish_consent", f"en={tmp_path / 'en.md'}", "--json", stdout=out)
     assert json.loads(out.getvalue()) == {"version": 2, "languages": ["en"]}
