@@ -4,7 +4,18 @@ import uuid
 
 import pytest
 
-from annotation.models import Comment, Item, LateSubmission, Skip, Slot, SlotState, Vote, VoteRevision
+from annotation.models import (
+    AnnotationSettings,
+    Annotator,
+    Comment,
+    Item,
+    LateSubmission,
+    Skip,
+    Slot,
+    SlotState,
+    Vote,
+    VoteRevision,
+)
 from annotation.services import leases
 from annotation.services.batches import close_batch, pause_batch, resume_batch
 from annotation.services.guidelines import publish_guideline
@@ -14,15 +25,19 @@ from annotation.services.votes import (
     KeyReusedError,
     LateVoteError,
     NothingToUndoError,
+    ReasonMissingError,
+    SkipGoneError,
     add_comment,
     claim_next,
     correct_vote,
+    last_act,
     skip,
     submit_vote,
     take_back_skips,
     undo,
 )
 from core.errors import BadInputError, ConflictError, NotFoundError
+from core.models import AuditEntry
 from tests.annotation.conftest import CODE_UNCLEAR, NO, QUERY_UNCLEAR, YES_0, YES_1, make_batch, vote
 from tests.factories import PairFactory, ProjectFactory
 
@@ -298,6 +313,137 @@ def test_skips_can_be_taken_back(project, annotator):
     assert skip(project=project, person=annotator, token=passed.token) == []
     assert take_back_skips(project=project, person=annotator) == 1
     assert claim_next(project=project, person=annotator).item_id == passed.item_id
+
+
+# --- a skip is taken back like a vote ---------------------------------------------------------------------------
+def test_undo_takes_back_the_newest_act_vote_or_skip(project, annotator):
+    make_batch(project, 4)
+    voted = vote(project, annotator, ahead=False)
+    passed = voted.leases[0]
+    skip(project=project, person=annotator, token=passed.token, ahead=False)
+    act = last_act(project=project, person=annotator)
+    assert (act.is_skip, act.key) == (True, passed.token)
+    none, held = undo(project=project, person=annotator, ahead=False)
+    assert (none, held[0].item_id) == (None, passed.item_id)
+    assert not Skip.objects.exists()
+    assert last_act(project=project, person=annotator).key == voted.vote.key
+    taken_back, held = undo(project=project, person=annotator, ahead=False)
+    assert (taken_back.pk, held[0].item_id) == (voted.vote.pk, voted.vote.item_id)
+
+
+def test_a_skip_taken_back_is_named_by_the_lease_and_a_repeat_changes_nothing(project, annotator):
+    make_batch(project, 3)
+    passed = claim_next(project=project, person=annotator)
+    skip(project=project, person=annotator, token=passed.token)
+    with pytest.raises(NothingToUndoError):
+        undo(project=project, person=annotator, key=uuid.uuid4())
+    first = undo(project=project, person=annotator, key=passed.token)[1]
+    again = undo(project=project, person=annotator, key=passed.token)[1]
+    assert [slot.token for slot in again] == [slot.token for slot in first]
+    assert first[0].item_id == passed.item_id
+    assert first[0].token != passed.token
+    assert judge(first[0]).vote.item_id == passed.item_id
+
+
+def test_a_skip_whose_pair_others_have_is_gone_and_the_pair_may_come_again(project, raters):
+    make_batch(project, 1, overlap=1)
+    first, second = raters[:2]
+    passed = claim_next(project=project, person=first)
+    skip(project=project, person=first, token=passed.token)
+    held = claim_next(project=project, person=second)
+    with pytest.raises(SkipGoneError):
+        undo(project=project, person=first)
+    assert not Skip.objects.exists()
+    leases.release_leases(person=second)
+    assert claim_next(project=project, person=first).item_id == held.item_id
+
+
+def test_a_skip_that_cannot_come_back_leaves_the_pair_on_screen_there(project, raters):
+    make_batch(project, 2, overlap=1)
+    first, second = raters[:2]
+    passed = claim_next(project=project, person=first)
+    after = skip(project=project, person=first, token=passed.token)
+    claim_next(project=project, person=second)
+    with pytest.raises(SkipGoneError):
+        undo(project=project, person=first)
+    held = leases.open_leases(project=project, person=first)
+    assert [(slot.item_id, slot.lane) for slot in held] == [(after[0].item_id, leases.ON_SCREEN)]
+
+
+def test_a_pair_passed_over_again_is_the_newest_act(project, annotator):
+    make_batch(project, 2)
+    passed = claim_next(project=project, person=annotator)
+    skip(project=project, person=annotator, token=passed.token)
+    again = undo(project=project, person=annotator)[1][0]
+    vote_on_other = vote(project, annotator)
+    assert vote_on_other.vote.item_id == again.item_id
+    undo(project=project, person=annotator)
+    held = claim_next(project=project, person=annotator)
+    skip(project=project, person=annotator, token=held.token)
+    assert last_act(project=project, person=annotator).key == held.token
+
+
+def test_a_skip_in_a_paused_batch_stays(project, annotator):
+    batch = make_batch(project, 2)
+    passed = claim_next(project=project, person=annotator)
+    skip(project=project, person=annotator, token=passed.token)
+    pause_batch(batch=batch)
+    with pytest.raises(NothingToUndoError):
+        undo(project=project, person=annotator)
+    assert Skip.objects.count() == 1
+
+
+# --- reasons, as the project asks for them --------------------------------------------------------------------------
+def ask_for_reasons(project, reasons: str) -> None:
+    AnnotationSettings.objects.update_or_create(project=project, defaults={"reasons": reasons})
+
+
+@pytest.mark.parametrize("judgement", [NO, YES_1, YES_0])
+def test_a_reason_that_is_required_cannot_be_left_out(project, batch, annotator, judgement):
+    ask_for_reasons(project, "required")
+    slot = claim_next(project=project, person=annotator)
+    with pytest.raises(ReasonMissingError):
+        judge(slot, judgement)
+    assert leases.open_leases(project=project, person=annotator), "the refusal hands nothing back"
+    reason = "vague" if judgement is NO else "full"
+    stored = judge(slot, Judgement(judgement.intent, judgement.answer, reason=reason)).vote
+    assert stored.reason == reason
+    with pytest.raises(ReasonMissingError):
+        correct_vote(project=project, person=annotator, vote_id=stored.pk, judgement=judgement)
+
+
+@pytest.mark.parametrize("judgement", [QUERY_UNCLEAR, CODE_UNCLEAR])
+def test_who_could_not_judge_needs_no_reason(project, batch, annotator, judgement):
+    ask_for_reasons(project, "required")
+    assert judge(claim_next(project=project, person=annotator), judgement).vote.reason == ""
+
+
+def test_a_reason_nobody_asks_for_is_not_kept_and_the_same_vote_stays_the_same(project, batch, annotator):
+    ask_for_reasons(project, "off")
+    slot, key = claim_next(project=project, person=annotator), uuid.uuid4()
+    given = Judgement("yes", 1, reason="full")
+    assert judge(slot, given, key=key).vote.reason == ""
+    assert judge(slot, given, key=key).is_repeat
+
+
+# --- on the record -----------------------------------------------------------------------------------------------
+def test_corrections_and_retractions_are_on_the_record(project, batch, annotator):
+    mine = vote(project, annotator, YES_1).vote
+    correct_vote(project=project, person=annotator, vote_id=mine.pk, judgement=NO)
+    undo(project=project, person=annotator)
+    corrected, retracted = AuditEntry.objects.filter(act__endswith="_vote").order_by("id")
+    assert (corrected.act, corrected.person, corrected.subject_id) == ("annotation.correct_vote", annotator, mine.pk)
+    assert corrected.before == {"intent": "yes", "answer": 1}
+    assert corrected.after == {"intent": "no", "answer": None}
+    assert (retracted.act, retracted.before["intent"]) == ("annotation.retract_vote", "no")
+
+
+def test_a_paused_person_gets_nothing_and_their_vote_in_hand_still_counts(project, batch, annotator):
+    slot = claim_next(project=project, person=annotator)
+    Annotator.objects.create(project=project, person=annotator, standing="paused")
+    receipt = judge(slot)
+    assert receipt.leases == []
+    assert Item.objects.get(pk=slot.item_id).done == 1
 
 
 # --- comments -------------------------------------------------------------------------------------------------
