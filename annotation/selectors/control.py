@@ -1,7 +1,8 @@
 """Reads for quality control: who stands how, training and qualification batches, and the audit log."""
 
+import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -25,7 +26,15 @@ from annotation.models import (
 from annotation.selectors.gold import GoldResult, gold_results
 from annotation.services.gate import GateState
 from core.models import AuditEntry, Membership, Project, Role, User
+from core.spreadsheets import spreadsheet_cell
 
+ORIGINS = {
+    "judged": "people who all judged it alike",
+    "imported": "an imported label",
+    "adjudicated": "an adjudicator",
+    "curator": "a curator",
+    "file": "a file",
+}
 GATED = (BatchKind.TRAINING, BatchKind.QUALIFICATION)
 
 
@@ -149,6 +158,11 @@ class GateItem:
     def share(self) -> float | None:
         return self.n_right / self.n_judged if self.n_judged else None
 
+    @property
+    def origin_words(self) -> str:
+        """Where the right answer comes from."""
+        return ORIGINS.get(self.known.origin, self.known.origin)
+
 
 def gate_items(batch: Batch) -> list[GateItem]:
     """The items of a training or qualification batch in their order, those taken out at the end."""
@@ -162,10 +176,10 @@ def gate_items(batch: Batch) -> list[GateItem]:
     return [GateItem(item, item.gold, judged[item.pk], right[item.pk]) for item in items]
 
 
-def hardest_first(items: list[GateItem], n: int = 20) -> list[tuple[str, float]]:
+def hardest_first(items: list[GateItem], n: int = 20) -> list[tuple[str, int]]:
     """(query, per cent right) of the items judged, hardest first, for a chart."""
     known = sorted((one for one in items if one.share is not None), key=lambda one: (one.share or 0, one.item.pk))
-    return [(str(one.item.query), round(100 * (one.share or 0), 1)) for one in known[:n]]
+    return [(str(one.item.query), round(100 * (one.share or 0))) for one in known[:n]]
 
 
 def attempt_results(project: Project) -> list[tuple[str, int]]:
@@ -249,3 +263,36 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+AUDIT_COLUMNS = ("time", "act", "actor", "person", "subject", "subject_id", "before", "after", "reason")
+
+
+class _Echo:
+    """A file that hands back each line it is given."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def audit_lines(entries: Iterable[AuditEntry]) -> Iterator[str]:
+    """CSV lines of audit entries, the heading first; no cell begins a formula."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(AUDIT_COLUMNS)
+    for entry in entries:
+        yield writer.writerow([spreadsheet_cell(cell) for cell in _cells(entry)])
+
+
+def _cells(entry: AuditEntry) -> list[Any]:
+    changes = changes_of(entry)
+    return [
+        entry.created_at.isoformat(),
+        entry.act,
+        entry.actor.username if entry.actor else "",
+        entry.person.username if entry.person else "",
+        entry.subject_kind,
+        entry.subject_id,
+        "; ".join(f"{change.name}={change.before}" for change in changes if change.before),
+        "; ".join(f"{change.name}={change.after}" for change in changes if change.after),
+        entry.reason,
+    ]

@@ -1,13 +1,12 @@
 """Quality control by the curator: people and how they stand, settings, and the audit log."""
 
-import csv
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -27,9 +26,8 @@ from annotation.services.standing import (
 from annotation.services.training import grant_attempt, let_through, send_back
 from core.access import person_of, project_for
 from core.errors import BadInputError, QuarryError
-from core.models import AuditEntry, Project, Role, User
+from core.models import Project, Role, User
 from core.paging import keyset_page
-from core.spreadsheets import spreadsheet_cell
 
 SHARES = ("qualification_bar", "gold_bar", "repeat_share")
 SHOWN_VOTES = 50
@@ -98,14 +96,20 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         "wanted": annotation_settings(project),
         "form": form,
         "can_plant": form.fields["batch"].queryset.exists(),  # type: ignore[attr-defined]
-        "gold_chart": [
-            (one.person.username, round(100 * one.gold.share, 1))
-            for one in shown
-            if one.gold is not None and one.gold.share is not None
-        ],
+        "gold_chart": _gold_chart(shown, annotation_settings(project)),
         "attempts_chart": control.attempt_results(project),
     }
     return render(request, "annotation/people.html", context, status=422 if form.errors else 200)
+
+
+def _gold_chart(shown: list[control.PersonAtWork], wanted: AnnotationSettings) -> list[tuple[str, int]]:
+    """Per cent right of each person, below the bar itself, which gives the scale; empty without gold."""
+    rows = [
+        (one.person.username, round(100 * one.gold.share))
+        for one in shown
+        if one.gold is not None and one.gold.share is not None
+    ]
+    return [("the bar", round(100 * wanted.gold_bar)), *rows] if rows else []
 
 
 class ActForm(forms.Form):
@@ -371,55 +375,14 @@ def audit(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/audit.html", context, status=422 if form.errors else 200)
 
 
-AUDIT_COLUMNS = ("time", "act", "actor", "person", "subject", "subject_id", "before", "after", "reason")
-
-
 @login_required
 @require_GET
 def audit_export(request: HttpRequest, slug: str) -> StreamingHttpResponse:
     """The entries that the filter leaves, oldest first, as CSV; formulas are made harmless."""
     project = project_for(request.user, slug, Role.CURATOR)
     entries = control.audit_entries(project, _wanted(AuditForm(request.GET, project=project))).order_by("id")
-    rows = csv_lines(entries.iterator(chunk_size=2000))
+    rows = control.audit_lines(entries.iterator(chunk_size=2000))
     answer = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
     name = f"{project.slug}-audit-{timezone.now():%Y%m%d}.csv"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
-
-
-class _Echo:
-    """A file that hands back each line it is given."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def csv_lines(entries: Any) -> Any:
-    """CSV lines of audit entries, the heading first."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(AUDIT_COLUMNS)
-    for entry in entries:
-        yield writer.writerow([spreadsheet_cell(cell) for cell in _cells(entry)])
-
-
-def _cells(entry: AuditEntry) -> list[Any]:
-    changes = control.changes_of(entry)
-    return [
-        entry.created_at.isoformat(),
-        entry.act,
-        entry.actor.username if entry.actor else "",
-        entry.person.username if entry.person else "",
-        entry.subject_kind,
-        entry.subject_id,
-        "; ".join(f"{change.name}={change.before}" for change in changes if change.before),
-        "; ".join(f"{change.name}={change.after}" for change in changes if change.after),
-        entry.reason,
-    ]
-
-
-def person_in(project: Project, username: str) -> User:
-    """The person of that name who judges in the project, or did; else Http404."""
-    shown = control.person_at_work(project, username)
-    if shown is None:
-        raise Http404(f"Nobody called {username} judges in this project.")
-    return get_object_or_404(User, pk=shown.person.pk)
