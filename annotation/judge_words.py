@@ -64,6 +64,7 @@ def _acts() -> dict[str, str]:
         "flagged": _("Flagged for the curator."),
         "flag_lost": _("The flag was not saved; try again."),
         "comment_kept": _("Comment kept."),
+        "question_kept": _("Your question is with the curators. You will find the answer under Discussion."),
         "comment_masked": _("Comment kept. It seemed to hold private text: that part was masked."),
         "comment_lost": _("The comment was not saved; try again."),
         "comment_draft": _("Your unsent comment is here again."),

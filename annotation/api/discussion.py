@@ -61,16 +61,16 @@ class DiscussionApi(APIView):
 
     @extend_schema(operation_id="discussion", parameters=[PROJECT, ITEM], responses=Output)
     def get(self, request: Request, slug: str, pk: int) -> Response:
-        project, is_staff, is_curator = _project(request, slug)
-        item = readable_item(request, project, pk, is_staff=is_staff, is_curator=is_curator)
+        project = project_for(request.user, slug, *SPEAKERS)
+        item, is_staff = readable_item(request, project, pk)
         thread = thread_of(item, person_of(request), is_staff=is_staff)
         found = {"is_open": thread.is_open, "votes": thread.tally, "remarks": thread.comments}
         return Response(self.Output(found).data)
 
     @extend_schema(operation_id="say", parameters=[PROJECT, ITEM], request=Input, responses={201: Said})
     def post(self, request: Request, slug: str, pk: int) -> Response:
-        project, is_staff, is_curator = _project(request, slug)
-        item = readable_item(request, project, pk, is_staff=is_staff, is_curator=is_curator)
+        project = project_for(request.user, slug, *SPEAKERS)
+        item, is_staff = readable_item(request, project, pk)
         text = valid_input(self.Input, request)["text"]
         said = services.say(project=project, person=person_of(request), item_id=item.pk, text=text, is_staff=is_staff)
         return Response({"remark": said.pk, "was_masked": said.was_masked}, status=201)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
 from annotation.consensus import Tally
-from annotation.models import COUNTED, Comment, GuidelineQuestion, Item, Purpose, Vote
+from annotation.models import COUNTED, SHOWABLE, Comment, GuidelineQuestion, Item, Purpose, Vote
 from core.models import Project, User
 
 
@@ -23,16 +23,25 @@ class Thread:
     tally: Tally | None
 
 
+# Gold, training, qualification and repeats: who judges them must not find out by how they are talked about.
+OPEN_PURPOSES = (Purpose.LIVE, Purpose.INTENT_ONLY)
+
+
 def thread_of(item: Item, person: User, *, is_staff: bool) -> Thread:
     """Others' remarks open with the person's own vote; others' votes when, beside that, all votes on the pair are in,
     so that nobody's vote or correction leans on those before it. Curators and adjudicators see everything.
+
+    On hidden gold and the like everybody but curators (`is_staff`, see `is_staff_on`) reads only their own remarks,
+    and the page says nothing else than on a live pair.
     """
     own = item.votes.filter(person=person, retracted_at__isnull=True).first()
     is_open = is_staff or own is not None
+    is_shared = is_staff or item.purpose in OPEN_PURPOSES
     comments = item.comments.select_related("person", "resolution__person").order_by("id")
-    is_told = is_staff or (own is not None and (item.done >= item.target or item.batch.is_closed))
+    are_all_in = item.done >= item.target or item.batch.is_closed
+    is_told = is_staff or (own is not None and is_shared and are_all_in)
     return Thread(
-        comments=list(comments if is_open else comments.filter(person=person)),
+        comments=list(comments if is_open and is_shared else comments.filter(person=person)),
         is_open=is_open,
         has_voted=own is not None,
         own_vote=own,
@@ -40,33 +49,33 @@ def thread_of(item: Item, person: User, *, is_staff: bool) -> Thread:
     )
 
 
-# Gold, training, qualification and repeats would give themselves away by being talked about.
-_DISCUSSED = (Purpose.LIVE, Purpose.INTENT_ONLY)
+def is_staff_on(item: Item, *, is_staff: bool, is_curator: bool) -> bool:
+    """Whether the person reads the whole thread whatever they voted: adjudicators not where gold is hidden."""
+    return is_curator or (is_staff and item.purpose in OPEN_PURPOSES)
 
 
-def discussed_items(project: Project, *, is_curator: bool) -> QuerySet[Item]:
-    """Items with a thread of their own, nothing held back; curators alone reach those of hidden purposes."""
-    items = Item.objects.filter(project=project).select_related("query", "pair__code", "batch")
-    items = items.filter(Q(query__quarantine_reason="") & (Q(pair__isnull=True) | Q(pair__code__quarantine_reason="")))
-    return items if is_curator else items.filter(purpose__in=_DISCUSSED)
+def shown_items(project: Project) -> QuerySet[Item]:
+    """Items of which privacy holds nothing back."""
+    return Item.objects.filter(SHOWABLE, project=project).select_related("query", "pair__code", "batch")
 
 
 def threads_of(project: Project, person: User, *, is_staff: bool, is_curator: bool) -> QuerySet[Item]:
     """Items that somebody has said something about, last remark first (`last_comment`, `n_comments`).
 
-    For staff all of them, for others those they have voted on.
+    For staff all of them, for others those they have voted on; only remarks that the person may read count.
     """
-    items = discussed_items(project, is_curator=is_curator)
+    items = shown_items(project)
     if not is_staff:
         voted = Vote.objects.filter(item=OuterRef("pk"), person=person, retracted_at__isnull=True)
         items = items.filter(Exists(voted))
+    readable = Q(comments__isnull=False)
+    if not is_curator:
+        readable &= Q(purpose__in=OPEN_PURPOSES) | Q(comments__person=person)
     spoken = items.filter(Exists(Comment.objects.filter(item=OuterRef("pk"))))
-    return spoken.annotate(last_comment=Max("comments__id"), n_comments=Count("comments")).order_by("-last_comment")
-
-
-def is_discussable(item: Item, *, is_curator: bool) -> bool:
-    """Whether the item has a thread that this person may open at all."""
-    return not item.is_held_back and (is_curator or item.purpose in _DISCUSSED)
+    counted = spoken.annotate(
+        last_comment=Max("comments__id", filter=readable), n_comments=Count("comments", filter=readable)
+    )
+    return counted.filter(last_comment__isnull=False).order_by("-last_comment")
 
 
 # --- the curator's inbox ------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.models import Item
 from annotation.selectors.discussion import (
-    discussed_items,
     flags_of,
+    is_staff_on,
     n_open_flags,
     n_open_questions,
     questions_of,
+    shown_items,
     thread_of,
     threads_of,
 )
@@ -67,16 +68,17 @@ def discussion(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The thread of one pair. Others' remarks open with the own vote."""
     project = project_for(request.user, slug, *SPEAKERS)
     context = _tabs(request, project, "thread")
-    item = readable_item(request, project, pk, is_staff=context["is_staff"], is_curator=context["is_curator"])
+    item, is_staff = readable_item(request, project, pk)
     problem = ""
     if request.method == "POST":
         try:
-            return _said(request, project, item, is_staff=context["is_staff"])
+            return _said(request, project, item, is_staff=is_staff)
         except QuarryError as error:
             problem = str(error)
     context |= {
         "item": item,
-        "thread": thread_of(item, person_of(request), is_staff=context["is_staff"]),
+        "thread": thread_of(item, person_of(request), is_staff=is_staff),
+        "is_staff": is_staff,
         "parts": code_parts(item.pair.code) if item.pair else [],
         "provenance": provenance(item.pair.code) if item.pair else [],
         "problem": problem,
@@ -85,11 +87,16 @@ def discussion(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "annotation/discussion.html", context, status=422 if problem else 200)
 
 
-def readable_item(request: Any, project: Project, pk: int, *, is_staff: bool, is_curator: bool) -> Item:
-    """The item, for whoever judged it, has it in hand, or may read all. Raises Http404 for anybody else."""
-    item = get_object_or_404(discussed_items(project, is_curator=is_curator), pk=pk)
+def readable_item(request: Any, project: Project, pk: int) -> tuple[Item, bool]:
+    """The item, for whoever judged it, has it in hand, or may read all; and whether they are staff there.
+
+    Raises Http404 for anybody else.
+    """
+    item = get_object_or_404(shown_items(project), pk=pk)
+    is_curator = Role.CURATOR in roles_in(request.user, project)
+    is_staff = is_staff_on(item, is_staff=is_staff_in(request, project), is_curator=is_curator)
     if is_staff or item.slots.filter(person=request.user).exists():
-        return item
+        return item, is_staff
     raise Http404("No such pair.")
 
 
@@ -200,7 +207,14 @@ def questions(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _asked(request: HttpRequest, project: Project) -> HttpResponseRedirect:
-    services.ask_question(project=project, person=person_of(request), text=request.POST.get("text", ""))
+    item = request.POST.get("item", "")
+    services.ask_question(
+        project=project,
+        person=person_of(request),
+        text=request.POST.get("text", ""),
+        item_id=int(item) % 2**63 if item.isdecimal() else None,
+        is_staff=is_staff_in(request, project),
+    )
     messages.success(request, _("Your question is with the curators. You will find the answer here."))
     return redirect(request.get_full_path())
 

@@ -442,9 +442,10 @@
 
   remark.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const asks = event.submitter?.value === "ask";
     const isFlag = remark.elements.namedItem("is_flag").checked;
-    const body = { item: Number(commentItem.value), text: commentText.value, is_flag: isFlag };
-    const reply = await post("comments", body).catch(() => null);
+    const body = { item: Number(commentItem.value), text: commentText.value, ...(asks ? {} : { is_flag: isFlag }) };
+    const reply = await post(asks ? "questions" : "comments", body).catch(() => null);
     if (!reply || !reply.ok) return note(word("comment_lost"), true);
     const { was_masked: wasMasked } = await reply.json();
     remark.reset();
@@ -452,7 +453,7 @@
     fillForms(current);
     root.querySelector(".remark").open = false;
     byId("question").focus({ preventScroll: true });
-    return note(word(wasMasked ? "comment_masked" : "comment_kept"));
+    return note(word(asks ? "question_kept" : wasMasked ? "comment_masked" : "comment_kept"));
   });
 
   function restoreComment() {

@@ -100,12 +100,22 @@ def test_curators_and_adjudicators_read_and_speak_everywhere(project, curator_cl
     assert Comment.objects.filter(text="I see.").count() == 2
 
 
-def test_gold_has_a_thread_for_curators_alone(project, annotator_client, annotator, curator_client, item):
+def test_hidden_gold_cannot_be_told_by_its_thread(project, annotator, annotator_client, curator_client, item):
+    """The voter finds the page as on any pair, with their own remarks alone; only curators read all of it."""
     vote(project, annotator, YES_0)
     Item.objects.filter(pk=item.pk).update(purpose="gold")
-    assert annotator_client.get(PAGE.format(item.pk)).status_code == 404
-    assert annotator_client.get(API.format(item.pk)).status_code == 404
-    assert curator_client.get(PAGE.format(item.pk)).status_code == 200
+    annotator_client.post(PAGE.format(item.pk), {"text": "Mine."})
+    page = annotator_client.get(PAGE.format(item.pk)).content.decode()
+    assert "Mine." in page
+    assert "second line" not in page
+    assert "shows here when all votes on the pair are in" in page
+    found = annotator_client.get(API.format(item.pk)).json()
+    assert ([one["text"] for one in found["remarks"]], found["votes"]) == (["Mine."], None)
+    listed = threads_of(project, annotator, is_staff=False, is_curator=False)
+    assert [(one.pk, one.n_comments) for one in listed] == [(item.pk, 1)]
+    judge = client_of(member(project, "adjudicator", username="ada"))
+    assert judge.get(PAGE.format(item.pk)).status_code == 404
+    assert "second line" in curator_client.get(PAGE.format(item.pk)).content.decode()
 
 
 def test_a_held_back_pair_has_no_thread(project, curator_client, item):
