@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from annotation.admin.queue import ReadOnlyAdmin
-from annotation.models import BoardState, WorkDay, WorkHour
+from annotation.models import BoardState, ExpiredLeases, WorkDay, WorkHour
 
 
 @admin.register(WorkHour)
@@ -21,4 +21,10 @@ class WorkDayAdmin(ReadOnlyAdmin):
 @admin.register(BoardState)
 class BoardStateAdmin(ReadOnlyAdmin):
     list_display = ["project", "version", "counted_at", "counters_at", "watched_at"]
+    list_select_related = ["project"]
+
+
+@admin.register(ExpiredLeases)
+class ExpiredLeasesAdmin(ReadOnlyAdmin):
+    list_display = ["project", "day", "n"]
     list_select_related = ["project"]

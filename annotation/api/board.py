@@ -121,7 +121,12 @@ def facts_of(board: Board) -> dict[str, Any]:
         "alpha_answer": board.alpha[1],
         "forecast": board.forecast,
         "batches": board.batches,
-        "queue": {**board.health, "leases": board.live.leases, "run_out": board.live.run_out},
+        "queue": {
+            **board.health,
+            "leases": board.live.leases,
+            "run_out": board.live.run_out,
+            "expired_in_7_days": board.n_expired,
+        },
         "people": board.live.people,
         "days": [day.to_dict() for day in board.days],
         "weeks": board.weeks,

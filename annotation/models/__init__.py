@@ -10,7 +10,7 @@ from annotation.models.adjudication import (
     RaterCompetence,
 )
 from annotation.models.agreement import AgreementCount, AgreementState, ChosenKeepRule, ItemTally, TallyMark
-from annotation.models.board import BoardState, WorkDay, WorkHour
+from annotation.models.board import BoardState, ExpiredLeases, WorkDay, WorkHour
 from annotation.models.control import QualificationAttempt, SetAside
 from annotation.models.discussion import FlagResolution, GuidelineQuestion
 from annotation.models.guidelines import GuidelineExample
@@ -71,6 +71,7 @@ __all__ = [
     "ConsensusLabel",
     "ConsensusRun",
     "Decision",
+    "ExpiredLeases",
     "FlagResolution",
     "GoldAct",
     "GoldAnswer",

@@ -65,6 +65,22 @@ class WorkDay(WorkSums):
         return f"{self.project} on {self.day}"
 
 
+class ExpiredLeases(models.Model):
+    """How many leases of a project ran out and were freed on a day (UTC): counted when it happens, kept nowhere else."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="expired_leases", db_index=False)
+    day = models.DateField()
+    n = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["day"]
+        verbose_name_plural = "expired leases"
+        constraints = [models.UniqueConstraint(fields=["project", "day"], name="expired_leases_once")]
+
+    def __str__(self) -> str:
+        return f"{self.n} leases of {self.project} on {self.day}"
+
+
 class BoardState(models.Model):
     """How far the work of a project is counted, and counters that are not of an hour.
 

@@ -13,13 +13,14 @@ from django.utils import timezone
 from annotation.agreement import Coincidences
 from annotation.consensus import Tally
 from annotation.forecast import Forecast, forecast
-from annotation.models import BatchPlan, BoardState, Slot, SlotState, Vote, WorkDay, WorkHour
+from annotation.models import BatchPlan, BoardState, ExpiredLeases, Slot, SlotState, Vote, WorkDay, WorkHour
 from annotation.selectors.tallies import counted_groups
 from annotation.tallies import Kind
 from annotation.work import Times
 from core.models import Project, User
 
 ONLINE = timedelta(minutes=5)
+EXPIRED_WITHIN = timedelta(days=7)
 DAYS_SHOWN = 90
 ASSUMED_EXTRA = 0.25
 LEAST_ALPHA_UNITS = 5
@@ -210,6 +211,7 @@ class Board:
     forecast: Forecast
     progress: list[dict[str, Any]]  # series of the chart: counted, planned, expected
     alpha: tuple[float | None, float | None]
+    n_expired: int  # leases that ran out within the last seven days and were freed
 
     @property
     def n_online(self) -> int:
@@ -247,7 +249,14 @@ def board_of(project: Project, state: BoardState, live: Live, *, days: int | Non
         forecast=expected,
         progress=_progress(project, all_days, counters["batches"], expected),
         alpha=_alphas(sum(by_week.values(), Counter[Tally]())),
+        n_expired=_expired(project),
     )
+
+
+def _expired(project: Project) -> int:
+    since = timezone.now().date() - EXPIRED_WITHIN
+    found = ExpiredLeases.objects.filter(project=project, day__gt=since).aggregate(n=Sum("n"))
+    return found["n"] or 0
 
 
 def _totals(rows: list[WorkDay], batches: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ the person's own place on; only when that yields nothing anywhere does it look a
 
 import statistics
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
@@ -22,6 +23,7 @@ from django.utils import timezone
 from annotation.models import OWN_SLOTS, Batch, Item, Purpose, Slot, SlotState, Vote
 from annotation.selectors.limits import has_room
 from annotation.services import gate, gold, repeats
+from annotation.services.expiries import note_expired
 from annotation.services.items import is_open_for_claims, settle_all
 from core.db import retry_when_busy, write_transaction
 from core.models import Project, User
@@ -364,6 +366,10 @@ def free_expired_leases(*, project: Project | None = None, grace: timedelta = ti
     expired = Slot.objects.filter(state=SlotState.LEASED, expires_at__lt=timezone.now() - grace)
     if project is not None:
         expired = expired.filter(project=project)
+    run_out = Counter(expired.values_list("project_id", flat=True))
+    if not run_out:
+        return 0
+    note_expired(run_out)
     return free(expired)
 
 

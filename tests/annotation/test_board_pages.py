@@ -10,11 +10,12 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from annotation.models import BoardState, Comment, GoldAnswer, Item, Purpose, Skip, Vote, WorkDay
+from annotation.models import BoardState, Comment, GoldAnswer, Item, Purpose, Skip, Slot, SlotState, Vote, WorkDay
 from annotation.selectors.board import alpha_by_week
 from annotation.selectors.ceiling import human_ceiling_of
 from annotation.selectors.scorecards import pay_rows, scorecard, scorecards
 from annotation.services.board import catch_up, keep_boards_fresh
+from annotation.services.leases import claim_next, sweep_leases
 from annotation.services.tallies import catch_up as count_agreement
 from annotation.services.tallies import mark_items
 from annotation.tasks import keep_boards_fresh_duty
@@ -146,6 +147,20 @@ def test_skips_flags_late_votes_and_free_places_are_counted(project, curator_cli
     Comment.objects.create(item=item, person=raters[0], is_flag=True)
     queue = curator_client.get("/api/v1/projects/demo/dashboard/").json()["queue"]
     assert (queue["skips"], queue["flags"], queue["open_flags"], queue["free"], queue["late"]) == (1, 1, 1, 8, 0)
+
+
+def test_leases_that_run_out_are_counted_when_they_are_freed(project, curator_client, raters):
+    make_batch(project, 3)
+    past = timezone.now() - timedelta(hours=1)
+    for person in raters[:2]:
+        claim_next(project=project, person=person)
+    Slot.objects.filter(project=project, state=SlotState.LEASED).update(expires_at=past)
+    facts = curator_client.get("/api/v1/projects/demo/dashboard/").json()["queue"]
+    assert (facts["leases"], facts["run_out"], facts["expired_in_7_days"]) == (0, 2, 0)
+    assert sweep_leases() == 2
+    assert sweep_leases() == 0
+    facts = curator_client.get("/api/v1/projects/demo/dashboard/").json()["queue"]
+    assert (facts["leases"], facts["run_out"], facts["expired_in_7_days"]) == (0, 0, 2)
 
 
 def test_weeks_of_few_pairs_have_no_alpha(project):
