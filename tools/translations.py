@@ -38,11 +38,26 @@ HEADER = "# Translations of Quarry ({language}). Collected and compiled by tools
 
 # Templates that an annotator reads: every text in them must be marked. Curators' pages stay in English for now.
 ANNOTATOR_TEMPLATES = (
-    "40*.html",
-    "500.html",
-    "base.html",
-    "core/_language.html",
-    "core/_theme.html",
+    *("400.html", "403.html", "403_csrf.html", "404.html", "500.html", "base.html"),
+    *("account/*.html", "mfa/**/*.html", "socialaccount/*.html"),
+    *("components/empty.html", "components/field.html", "components/pager.html"),
+    *("core/_language.html", "core/_theme.html", "core/_sso_button.html", "core/_worker_notice.html"),
+    *("core/login.html", "core/forgotten*.html", "core/new_password.html", "core/password.html", "core/mail/*.txt"),
+    *("core/account.html", "core/consent.html", "core/invited.html", "core/error.html"),
+    *("core/home.html", "core/_project_card.html"),
+    *(
+        "annotation/judge*.html",
+        "annotation/_pair.html",
+        "annotation/_plain_answers.html",
+        "annotation/_judgement.html",
+    ),
+    *("annotation/_key.html", "annotation/_standing.html", "annotation/_guide_example.html"),
+    *("annotation/preferences.html", "annotation/history.html", "annotation/own_vote.html"),
+    *("annotation/guideline.html", "annotation/guideline_changes.html", "annotation/_guideline_changes.html"),
+    *("annotation/_examples.html", "annotation/_section_changes.html"),
+    *("annotation/discussion.html", "annotation/discussions.html", "annotation/questions.html"),
+    *("annotation/_discussion_tabs.html", "annotation/_remarks.html"),
+    *("annotation/scorecard.html", "annotation/_scorecard_figures.html"),
 )
 # Names that are the same in every language.
 NAMES = {"quarry", "api", "csv", "json"}
@@ -58,7 +73,7 @@ def sources() -> Iterator[tuple[str, str]]:
         for path in sorted((ROOT / room).rglob("*.py")):
             if "migrations" not in path.parts:
                 yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
-    for path in sorted((ROOT / "templates").rglob("*.html")):
+    for path in sorted(path for path in (ROOT / "templates").rglob("*.*") if path.suffix in {".html", ".txt"}):
         marked = templatize(path.read_text(encoding="utf-8"))
         # Each line stands for itself: a template's indentation means nothing, but Python's tokenizer minds it.
         yield str(path.relative_to(ROOT)), "\n".join(line.lstrip() for line in marked.splitlines())
@@ -114,11 +129,8 @@ def compile_catalogue(language: str) -> None:
 def problems(language: str) -> list[str]:
     """What is wrong with a catalogue: missing, empty or unsure texts, lost placeholders, an old compiled file."""
     wanted, known = collected(), stored(language)
-    found = [
-        f"not collected: {first_form(message)!r}"
-        for message in wanted
-        if known.get(message.id, message.context) is None
-    ]
+    absent = [message for message in wanted if message.id and known.get(message.id, message.context) is None]
+    found = [f"not collected: {first_form(message)!r}" for message in absent]
     for message in known:
         if message.id:
             found += [f"{problem}: {first_form(message)!r}" for problem in problems_of(message, known)]
@@ -183,12 +195,13 @@ def unmarked_texts(template: str) -> list[str]:
     """Texts of a template that no translation can reach."""
     text = re.sub(r"\{#.*?#\}|\{% comment .*?endcomment %\}", "", template, flags=re.DOTALL)
     text = re.sub(r"\{% (blocktranslate|blocktrans)\b.*?\{% end\1 %\}", "", text, flags=re.DOTALL)
+    text = re.sub(r"\{% block page_class %\}.*?\{% endblock %\}", "", text, flags=re.DOTALL)  # names of styles
     found = []
     for tag, arguments in re.findall(r"\{%\s*(\w+)\s(.*?)%\}", text, flags=re.DOTALL):
         if tag in COMPONENTS:
-            literals = re.findall(r"""(?<!_\()(?<!\w)(?:"([^"]*)"|'([^']*)')""", arguments)
-            found += [one or two for one, two in literals if is_text(one or two)]
-    text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.DOTALL)
+            bare = re.sub(r"""_\((?:"[^"]*"|'[^']*')\)""", "", arguments)
+            found += [literal for literal in re.findall(r"""["']([^"']*)["']""", bare) if is_text(literal)]
+    text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", " ", text, flags=re.DOTALL)
     reader = _Texts()
     reader.feed(text)
     return [*found, *reader.found]
@@ -202,7 +215,9 @@ def annotator_templates() -> list[Path]:
 
 def unmarked() -> dict[str, list[str]]:
     """Unmarked texts by annotators' template; empty is right."""
-    texts = {path.name: unmarked_texts(path.read_text(encoding="utf-8")) for path in annotator_templates()}
+    texts = {
+        str(path.relative_to(ROOT)): unmarked_texts(path.read_text(encoding="utf-8")) for path in annotator_templates()
+    }
     return {name: found for name, found in texts.items() if found}
 
 
