@@ -110,7 +110,7 @@ class HeartbeatApi(APIView):
                 "left": progress.left,
                 "guideline": guideline_version(project),
                 "standing": stands.standing,
-                "reason": stands.reason,
+                "reason": stands.told_reason,
             }
         )
 

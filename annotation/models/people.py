@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 
 class Standing(models.TextChoices):
@@ -34,6 +35,15 @@ class Annotator(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person} in {self.project}"
+
+    @property
+    def told_reason(self) -> str:
+        """The reason as the person reads it: what the software found, in their language; else the curator's words."""
+        wrong, right = self.evidence.get("wrong"), self.evidence.get("right")
+        if wrong is None or right is None:
+            return self.reason
+        words = _("%(wrong)s of the last %(n)s check pairs, whose answer is known, were judged otherwise.")
+        return words % {"wrong": wrong, "n": wrong + right}
 
 
 class BatchMember(models.Model):

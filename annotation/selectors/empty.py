@@ -133,7 +133,7 @@ def why_empty(project: Project, person: User) -> EmptyQueue:
     state = gate(project, person).state
     kinds = _kinds(project.batches.filter(kind__in=JUDGED_KINDS))
     if state == GateState.PAUSED:
-        return EmptyQueue(Why.YOU_ARE_PAUSED, reason=annotator_of(project, person).reason, **kinds)
+        return EmptyQueue(Why.YOU_ARE_PAUSED, reason=annotator_of(project, person).told_reason, **kinds)
     if state != GateState.OPEN:
         return EmptyQueue(_BEFORE_LIVE[state], **kinds)
     if not any(kinds.values()):
