@@ -161,7 +161,7 @@ def change_of(old: Iterable[ItemState], new: Iterable[ItemState]) -> dict[tuple[
 
 def key_text(key: Key) -> str:
     """A key as it is stored."""
-    return json.dumps(key, separators=(",", ":"))
+    return json.dumps(key, separators=(",", ":"), ensure_ascii=False)
 
 
 def read_key(text: str) -> Key:

@@ -6,7 +6,7 @@ Everything here is read from the counts that follow the votes (annotation.select
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -137,8 +137,7 @@ def _groups(
 
 
 def _week(monday: str) -> dict[str, Any]:
-    first = date.fromisoformat(monday)
-    return {"name": f"{first:%d %b} to {first + timedelta(days=6):%d %b %Y}", "monday": monday}
+    return {"name": f"from {date.fromisoformat(monday):%d %b %Y}", "monday": monday}
 
 
 def _guideline(version: int | None) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def counted_reasons(project: Project) -> dict[str, list[RaterPattern]]:
 
 def n_waiting(project: Project) -> int:
     """Changed pairs that are not counted yet."""
-    return TallyMark.objects.filter(project=project).count()
+    return TallyMark.objects.filter(project=project).order_by().values("item").distinct().count()
 
 
 def counted_version(project: Project) -> int:

@@ -39,7 +39,7 @@ RULE_LABELS = [
     (Keep.ALPHA_U.value, "Agreement of the pair (alpha_u)"),
     (Keep.UNANIMOUS.value, "Unanimity"),
 ]
-MOST_PEOPLE_PAIRS = 100  # of the list under the heat map; the API has all
+MOST_PEOPLE_PAIRS = 50  # of the list under the heat map; the API has all
 FOREST_TICKS = [-0.5, 0.0, 0.5, 1.0]
 
 
@@ -199,7 +199,8 @@ def annotator_pairs(request: HttpRequest, slug: str) -> HttpResponse:
     project = project_for(request.user, slug, *WATCHERS)
     catch_up(project)
     scheme = _scheme(request)
-    report = people_report(project, scheme, with_names=_curates(request, project))
+    curates = _curates(request, project)
+    report = people_report(project, scheme, with_names=curates)
     context = {
         "project": project,
         "section": "agreement",
@@ -208,6 +209,7 @@ def annotator_pairs(request: HttpRequest, slug: str) -> HttpResponse:
         "schemes": list(SCHEME_NAMES.items()),
         "shown": report["pairs"][:MOST_PEOPLE_PAIRS],
         "most_people": MAX_HEAT_MAP,
+        "curates": curates,
     }
     return render(request, "annotation/annotator_pairs.html", context)
 

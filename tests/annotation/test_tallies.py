@@ -62,7 +62,7 @@ states = st.builds(
     week=st.sampled_from(["2026-11-09", "2026-11-16"]),
     guideline=st.sampled_from([None, 0, 1, 2]),
     band=st.sampled_from([None, -1, 11]),
-    stratum=st.sampled_from(["", 'kept "often" | é']),
+    stratum=st.sampled_from(["", 'kept "often" | é', "é" * 40, '"' * 40]),
     pool=st.tuples(st.integers(0, 9), st.integers(0, 9)),
     votes=votes_of_item.map(
         lambda given: tuple(CountedVote(person, *facts) for person, facts in sorted(given.items()))
@@ -70,12 +70,17 @@ states = st.builds(
 )
 
 
+steady = settings(deadline=None, suppress_health_check=list(HealthCheck))  # a busy machine is no mistake
+
+
 # --- the pure part ------------------------------------------------------------------------------------------------
+@steady
 @given(states)
 def test_a_state_comes_back_from_its_text(state):
     assert ItemState.from_text(state.to_text()) == state
 
 
+@steady
 @given(states)
 def test_keys_come_back_from_their_text_and_fit_their_column(state):
     longest = AgreementCount._meta.get_field("key").max_length
@@ -84,6 +89,7 @@ def test_keys_come_back_from_their_text_and_fit_their_column(state):
         assert len(key_text(key)) <= longest
 
 
+@steady
 @given(st.lists(st.tuples(states, states), max_size=6))
 def test_changes_of_states_add_up_to_the_bag_of_the_new_ones(moves):
     bag = bag_of(old for old, _ in moves)
@@ -217,7 +223,7 @@ acts = st.lists(
 class InStep(TestCase):
     """Any acts in any order, counted at any time."""
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(steady, max_examples=40)
     @given(acts)
     def test_counts_follow_votes_undos_corrections_quarantine_pilots_and_votes_set_aside(self, given):
         project = ProjectFactory(slug=f"p{uuid.uuid4().hex[:12]}")
