@@ -1,7 +1,9 @@
 """Counting work: what is kept by hour and day is what a count of all votes gives, whatever happened to the votes."""
 
+import random
 import uuid
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from annotation.models import BoardState, RaterKind, SetAside, Vote, VoteRevision, WorkDay, WorkHour
 from annotation.services import board
 from annotation.services.board import catch_up, rebuild
-from annotation.services.votes import correct_vote, undo
+from annotation.services.votes import NothingToUndoError, correct_vote, undo
 from annotation.work import COUNTS, IDLE_LIMIT_S, CountedVote, Sums, Times, band_of, bin_of, quantile, seconds_of
 from tests.annotation.conftest import NO, YES_0, YES_1, annotators, make_batch, vote
 from tests.annotation.judged import judged_project
@@ -108,6 +110,37 @@ def test_a_vote_that_becomes_visible_late_is_counted_all_the_same(project, rater
     at(late, timezone.now() - board.SETTLE / 2)
     catch_up(project=project)
     assert sum(row["n_votes"] for row in kept(project)[1]) == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_the_counts_are_those_from_nothing(project, raters, seed):
+    """Votes, undo, corrections, votes set aside and back, at all times of three days, with turns in between."""
+    rng = random.Random(seed)
+    make_batch(project, 12, overlap=3)
+    for _ in range(60):
+        person = rng.choice(raters[:3])
+        mine = list(project.votes.filter(person=person, retracted_at=None, set_aside_at=None).order_by("id"))
+        act = rng.choice(["vote", "vote", "vote", "undo", "correct", "aside", "count"])
+        if act == "vote" and (
+            receipt := vote(project, person, rng.choice([YES_1, YES_0, NO]), seconds=rng.random() * 400)
+        ):
+            at(receipt.vote, NOON + timedelta(hours=rng.randrange(-36, 36)))
+            BoardState.objects.filter(project=project).update(counted_to=None)  # as if it had been given just now
+        elif act == "undo" and mine:
+            with suppress(NothingToUndoError):
+                undo(project=project, person=person)
+        elif act == "correct" and mine:
+            correct_vote(
+                project=project, person=person, vote_id=rng.choice(mine).pk, judgement=rng.choice([YES_1, YES_0, NO])
+            )
+        elif act == "aside":
+            now = timezone.now() if rng.random() < 0.5 else None
+            project.votes.filter(person=person).update(set_aside_at=now)
+            SetAside.objects.create(project=project, person=person, reason="a test", created_at=timezone.now())
+        elif act == "count":
+            catch_up(project=project)
+    assert catch_up(project=project).is_complete
+    assert is_exact(project)
 
 
 def test_imported_votes_are_nobodys_work(project):
