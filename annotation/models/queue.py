@@ -237,4 +237,4 @@ class Comment(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["item", "id"], condition=Q(is_flag=True), name="comment_flag")]
+        indexes = [models.Index(fields=["-id"], condition=Q(is_flag=True), name="comment_flagged")]

@@ -3,8 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
@@ -45,13 +43,18 @@ def waiting_items(project: Project, why: str = Waiting.ALL) -> QuerySet[Item]:
 
 
 def _why(project: Project, why: str) -> Q:
+    """The condition on items. Each reason has a small index of its own, which a plain OR of them would not use."""
+    live = Item.objects.filter(project=project)
     differing = Consensus.objects.filter(run__project=project, run__is_current=True, differs=True)
     reasons = {
-        str(Waiting.SPLIT): Q(is_contested=True),
-        str(Waiting.ASIDE): Q(is_set_aside=True),
-        str(Waiting.DIFFERS): Q(pk__in=differing.values("item")),
+        str(Waiting.SPLIT): live.filter(is_contested=True).values("pk"),
+        str(Waiting.ASIDE): live.filter(is_set_aside=True).values("pk"),
+        str(Waiting.DIFFERS): differing.values("item"),
     }
-    return reasons[why] if why in reasons else reduce(or_, reasons.values())
+    if why in reasons:
+        return Q(pk__in=reasons[why])
+    first, *others = reasons.values()
+    return Q(pk__in=first.union(*others))
 
 
 def waiting_counts(project: Project) -> dict[str, int]:

@@ -71,7 +71,7 @@ def threads_of(project: Project, person: User, *, is_staff: bool, is_curator: bo
     readable = Q(comments__isnull=False)
     if not is_curator:
         readable &= Q(purpose__in=OPEN_PURPOSES) | Q(comments__person=person)
-    spoken = items.filter(Exists(Comment.objects.filter(item=OuterRef("pk"))))
+    spoken = items.filter(pk__in=Comment.objects.values("item"))  # few among many items: they lead the search
     counted = spoken.annotate(
         last_comment=Max("comments__id", filter=readable), n_comments=Count("comments", filter=readable)
     )
@@ -81,7 +81,8 @@ def threads_of(project: Project, person: User, *, is_staff: bool, is_curator: bo
 # --- the curator's inbox ------------------------------------------------------------------------------------
 def flags_of(project: Project, show: str = "open") -> QuerySet[Comment]:
     """Flags of the project, newest first: `open`, `resolved`, or all."""
-    flags = Comment.objects.filter(is_flag=True, item__project=project).select_related(
+    ours = Item.objects.filter(pk=OuterRef("item"), project=project)  # a join would start from every item there is
+    flags = Comment.objects.filter(Exists(ours), is_flag=True).select_related(
         "person", "item__query", "item__pair__code", "item__batch", "resolution__person"
     )
     if show in {"open", "resolved"}:
