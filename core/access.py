@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from django.db import models
 from django.http import Http404
+from django.utils.translation import gettext
 
 from core.errors import NotAllowedError
 from core.models import Job, Membership, Project, Role, User
@@ -28,7 +29,7 @@ def project_for(user: Any, slug: str, *roles: Role) -> Project:
         raise Http404(f"There is no project {slug}.")
     project = held[0].project
     if roles and not {row.role for row in held} & {Role.CURATOR, *roles}:
-        raise NotAllowedError(needed=" or ".join(str(role.label).lower() for role in roles), project=project.slug)
+        raise NotAllowedError(needed=gettext(" or ").join(role.in_sentence for role in roles), project=project.slug)
     return project
 
 

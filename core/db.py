@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.utils.translation import gettext_lazy as _
 
 from core.errors import QuarryError
 
@@ -35,7 +36,7 @@ class DatabaseBusyError(QuarryError):
     """The write lock was not to be had in time; nothing was written."""
 
     code, status = "database_busy", 503
-    template = "The database is busy with other writes. Nothing was saved; try again in a moment."
+    template = _("The database is busy with other writes. Nothing was saved; try again in a moment.")
 
 
 class TicketLock:

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Exists, F, Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 
@@ -52,6 +53,12 @@ class Role(models.TextChoices):
     ANNOTATOR = "annotator", _("Annotator")
     ADJUDICATOR = "adjudicator", _("Adjudicator")
     READER = "reader", _("Reader")
+
+    @property
+    def in_sentence(self) -> str:
+        """The name as it stands inside a sentence: small, but for languages that write every noun large."""
+        name = str(self.label)
+        return name if (get_language() or "").startswith("de") else name.lower()
 
 
 def make_project_secret() -> str:
@@ -115,6 +122,10 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} is {self.role} of {self.project}"
+
+    @property
+    def role_in_sentence(self) -> str:
+        return Role(self.role).in_sentence
 
 
 class JobState(models.TextChoices):
@@ -390,7 +401,7 @@ class Invitation(models.Model):
     @property
     def role_names(self) -> str:
         """The roles as people read them."""
-        return ", ".join(str(Role(role).label).lower() for role in self.roles)
+        return ", ".join(Role(role).in_sentence for role in self.roles)
 
 
 class InvitationUse(models.Model):

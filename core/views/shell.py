@@ -38,7 +38,7 @@ def _card(project: Project, user: Any) -> dict[str, Any]:
     return {
         "project": project,
         "overview": overview_of(project) if held & WATCHERS else None,
-        "roles": [gettext("administrator")] if user.is_superuser else sorted(str(role.label).lower() for role in held),
+        "roles": [gettext("administrator")] if user.is_superuser else sorted(role.in_sentence for role in held),
         "personal": personal_numbers(project, user),
     }
 
