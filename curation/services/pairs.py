@@ -1,8 +1,11 @@
 """Ready pairs into the project: judged ones such as CoSQA's, or any (query, code) list."""
 
-from collections.abc import Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+
+from django.db import connection
 
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError
@@ -12,11 +15,13 @@ from core.text import code_hash, normalise_query, query_hash
 from curation import privacy
 from curation.code_filters import IMPORTED
 from curation.extraction import split_code
-from curation.models import Candidate, CandidateRun, Code, CodeOccurrence, CodeSource, Query
+from curation.models import CandidateRun, Code, CodeOccurrence, CodeSource, Query
 from curation.pair_files import PairRow
 from curation.services.candidates import store_pairs
 
-CHUNK = 200
+CHUNK = 500
+KNOWN_AT_MOST = 200_000  # texts whose rows an import remembers
+Stored = Mapping[str, tuple[int, str]]  # content hash -> (id, quarantine reason)
 
 
 @dataclass
@@ -50,6 +55,21 @@ class ImportReport:
             self.problems.append((row.idx, f"the same pair came before with the label {self._seen[pair_id]}"))
 
 
+@dataclass(slots=True)
+class _Known:
+    """Rows that this import has met: texts come again and again, and each is looked up once."""
+
+    queries: dict[str, tuple[int, str]] = field(default_factory=dict)
+    codes: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, queries: Stored, codes: Stored) -> None:
+        """Call after the commit: what a failed one has stored is not there."""
+        for mine, new in ((self.queries, queries), (self.codes, codes)):
+            if len(mine) > KNOWN_AT_MOST:
+                mine.clear()
+            mine.update(new)
+
+
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     row: PairRow
@@ -75,9 +95,9 @@ def import_pairs(
         candidate_run, _ = CandidateRun.objects.get_or_create(project=project, origin="import", name=name[:200])
         source, _ = CodeSource.objects.get_or_create(project=project, kind="import", name=name[:300], version="")
     report = ImportReport(candidate_run)
-    prepared = _prepare(rows, report)
+    prepared, known = _prepare(rows, report), _Known()
     while chunk := list(islice(prepared, CHUNK)):
-        stored = _store(candidate_run, source, chunk)
+        stored = _store(candidate_run, source, chunk, known)
         for item, (pair_id, is_private) in zip(chunk, stored, strict=True):
             report.note(item.row, pair_id, is_private=is_private)
         if run:
@@ -97,25 +117,39 @@ def _prepare(rows: Iterable[PairRow], report: ImportReport) -> Iterator[_Prepare
 
 
 @retry_when_busy()
-def _store(candidate_run: CandidateRun, source: CodeSource, chunk: list[_Prepared]) -> list[tuple[int, bool]]:
+def _store(
+    candidate_run: CandidateRun, source: CodeSource, chunk: list[_Prepared], known: _Known
+) -> list[tuple[int, bool]]:
     """(pair id, whether something of it is quarantined) of every row of a chunk."""
     project = candidate_run.project
     with write_transaction():
-        queries = _store_queries(project, chunk)
-        codes = _store_codes(project, source, chunk)
+        new_queries = _store_queries(project, [item for item in chunk if item.query_hash not in known.queries])
+        new_codes = _store_codes(project, source, [item for item in chunk if item.code_hash not in known.codes])
+        queries, codes = ChainMap(new_queries, known.queries), ChainMap(new_codes, known.codes)
         keys = [(queries[item.query_hash][0], codes[item.code_hash][0]) for item in chunk]
         pairs = store_pairs(project, keys)
-        Candidate.objects.bulk_create(
-            [Candidate(run=candidate_run, pair_id=pairs[key]) for key in dict.fromkeys(keys)], ignore_conflicts=True
-        )
-    return [
+        _store_claims(candidate_run, [pairs[key] for key in dict.fromkeys(keys)])
+    stored = [
         (pairs[key], bool(queries[item.query_hash][1] or codes[item.code_hash][1]))
         for item, key in zip(chunk, keys, strict=True)
     ]
+    known.add(new_queries, new_codes)
+    return stored
+
+
+def _store_claims(candidate_run: CandidateRun, pair_ids: list[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO curation_candidate (run_id, pair_id, rank) VALUES (%s, %s, 1) ON CONFLICT DO NOTHING",
+            [(candidate_run.pk, pair_id) for pair_id in pair_ids],
+        )
 
 
 def _store_queries(project: Project, chunk: list[_Prepared]) -> dict[str, tuple[int, str]]:
     """Content hash -> (id, quarantine reason)."""
+    chunk = list({item.query_hash: item for item in chunk}.values())
+    if not chunk:
+        return {}
     Query.objects.bulk_create(
         [
             Query(
@@ -134,6 +168,8 @@ def _store_queries(project: Project, chunk: list[_Prepared]) -> dict[str, tuple[
 
 def _store_codes(project: Project, source: CodeSource, chunk: list[_Prepared]) -> dict[str, tuple[int, str]]:
     """Content hash -> (id, quarantine reason); codes that are new get an occurrence in the import."""
+    if not chunk:
+        return {}
     rows = Code.objects.filter(project=project, content_hash__in={item.code_hash for item in chunk})
     known = set(rows.values_list("content_hash", flat=True))
     fresh = {item.code_hash: item.row for item in chunk if item.code_hash not in known}

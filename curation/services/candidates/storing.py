@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from django.db import connection
+from django.utils import timezone
+
 from core.db import run_in_chunks
 from core.jobs import RunningJob
 from core.models import Project
 from curation.assignment import Assignment
-from curation.models import BestMatch, Candidate, CandidateRun, Pair
+from curation.models import BestMatch, Candidate, CandidateRun
 
 
 def store_assignment(
@@ -75,14 +78,20 @@ def store_pairs(
 ) -> dict[tuple[int, int], int]:
     """(query id, code id) -> pair id; pairs that the project lacks are made. At most a chunk of keys."""
     keys = list(dict.fromkeys(keys))
-    Pair.objects.bulk_create(
-        [Pair(project=project, query_id=query, code_id=code, text_view=text_view) for query, code in keys],
-        ignore_conflicts=True,
-    )
-    found = Pair.objects.filter(
-        project=project, query__in={query for query, _ in keys}, code__in={code for _, code in keys}
-    )
-    wanted = set(keys)
-    return {
-        (query, code): pk for pk, query, code in found.values_list("pk", "query", "code") if (query, code) in wanted
-    }
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:  # a model object for each costs many times what its insertion does
+        cursor.executemany(
+            "INSERT INTO curation_pair (project_id, query_id, code_id, text_view, created_at)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            [(project.pk, query, code, text_view, now) for query, code in keys],
+        )
+        if not keys:
+            return {}
+        wanted = ", ".join(f"({int(query)}, {int(code)})" for query, code in keys)
+        cursor.execute(
+            f"WITH wanted(query_id, code_id) AS (VALUES {wanted})"
+            " SELECT p.query_id, p.code_id, p.id FROM wanted w"
+            " JOIN curation_pair p ON p.project_id = %s AND p.query_id = w.query_id AND p.code_id = w.code_id",
+            [project.pk],
+        )
+        return {(query, code): pk for query, code, pk in cursor.fetchall()}
