@@ -383,3 +383,14 @@ def test_any_order_of_votes_pauses_set_asides_and_restores_keeps_the_books(proje
                 acts.remove(act)
                 restore(act, boss)
         check_books(project)
+
+
+def test_the_person_sees_in_their_history_that_a_vote_no_longer_counts(project, batch, raters, boss, client):
+    mine = vote(project, raters[0], YES_1).vote
+    pause(project, raters[0], boss)
+    set_aside(project, raters[0], boss)
+    client.force_login(raters[0])
+    assert "no longer counts" in client.get("/p/demo/judge/history/").content.decode()
+    page = client.get(f"/p/demo/judge/history/{mine.pk}/").content.decode()
+    assert "A curator has set this vote aside" in page
+    assert "Correct the vote" not in page
