@@ -1,6 +1,7 @@
 """What every test shares: no network beyond loopback, factories as fixtures."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -8,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from pytest_socket import socket_allow_hosts
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -17,6 +19,13 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def _no_foreign_hosts() -> None:
     """Only loopback may be reached."""
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """A request leaves its language behind in the thread; the next test begins with English."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
