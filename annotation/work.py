@@ -84,6 +84,15 @@ class Times:
         return quantile(self.all, 0.9)
 
 
+def bins_of(stored: StoredTimes) -> Counter[int]:
+    """Votes per bin, all bands together, straight from the stored form."""
+    total: Counter[int] = Counter()
+    for bins in stored.values():
+        for number, n in bins.items():
+            total[int(number)] += n
+    return total
+
+
 def quantile(bins: Mapping[int, int], share: float) -> float | None:
     """The time, in seconds, below or at which this share of the votes lies; None of nothing."""
     number = quantile_bin(bins, share)

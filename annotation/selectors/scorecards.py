@@ -1,12 +1,14 @@
 """Scorecards: what each annotator did, how fast, and how well, as the curator sees it and as the person does."""
 
+import hashlib
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from django.core.cache import cache
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from annotation.ceiling import Accuracy, against_others
 from annotation.models import (
     COUNTED,
     Annotator,
+    BoardState,
     Comment,
     LateSubmission,
     Purpose,
@@ -32,12 +35,15 @@ from annotation.work import COUNTS, IDLE_LIMIT_S, Times
 from core.models import Project, User
 from curation.score_curve import wilson
 
+Result = TypeVar("Result")
+
 LEAST_GOLD = 10  # of the own page: fewer would tell which pair was gold
 LEAST_PEERS = 3  # fewer would show one person's figures to another
 LEAST_COMPARED = 30
 UNUSUAL_DIFFERENCE = 0.1
 LOW_ALPHA = 0.2
 MIN_SHARED = 20
+KEPT_S = 600
 CARD_RESAMPLES = 1000
 
 
@@ -251,10 +257,11 @@ def _cards(
 ) -> list[Scorecard]:
     """Cards of these people, or of all who have worked here; each figure is read for everybody in one query."""
     ids = None if people is None else [person.pk for person in people]
-    hours = _of(WorkHour.objects.filter(project=project).order_by(), ids)
-    work = _work(hours)
     if people is None:
+        work = _everybodys_work(project)
         people = list(User.objects.filter(pk__in=work))
+    else:
+        work = _work(WorkHour.objects.filter(project=project, person__in=people).order_by())
     everybody = Times.read(*WorkDay.objects.filter(project=project).values_list("times", flat=True))
     standings = dict(_of(Annotator.objects.filter(project=project), ids).values_list("person_id", "standing"))
     gold = gold_accuracy(project, ids, before=gold_before)
@@ -435,23 +442,41 @@ def _peers(
     project: Project, person: User, patterns: dict[int, list[RaterPattern]]
 ) -> dict[str, tuple[float, float, float]]:
     """Lowest, median and highest of the other people's figures; nothing where they are too few to stay unknown."""
-    others = {pk: rows for pk, rows in patterns.items() if pk != person.pk}
-    hours = WorkHour.objects.filter(project=project).exclude(person=person).order_by()
-    work = {pk: one for pk, one in _work(hours).items() if one.sums["n_votes"]}
-    figures: dict[str, list[float | None]] = {
-        "votes": [float(one.sums["n_votes"]) for one in work.values()],
-        "median_s": [one.times.median for one in work.values()],
-        "alpha_answer": [summary.answer.value for rows in others.values() for summary in by_rater(rows, resamples=0)],
-        "consensus_answer": [against_others(rows).share for rows in others.values()],
-    }
+    figures = _kept(project, "figures", lambda: _figures(project, patterns))
+    ranges = {}
+    for name, by_person in figures.items():
+        others = [value for pk, value in by_person.items() if pk != person.pk and value is not None]
+        if len(others) >= LEAST_PEERS:
+            ranges[name] = _range(others)
+    return ranges
+
+
+def _figures(project: Project, patterns: dict[int, list[RaterPattern]]) -> dict[str, dict[int, float | None]]:
+    """Name of a figure -> person -> value, of everybody with a vote that counts."""
+    work = {pk: one for pk, one in _everybodys_work(project).items() if one.sums["n_votes"]}
     return {
-        name: _range(values) for name, values in figures.items() if sum(v is not None for v in values) >= LEAST_PEERS
+        "votes": {pk: float(one.sums["n_votes"]) for pk, one in work.items()},
+        "median_s": {pk: one.times.median for pk, one in work.items()},
+        "alpha_answer": {pk: by_rater(rows, resamples=0)[0].answer.value for pk, rows in patterns.items()},
+        "consensus_answer": {pk: against_others(rows).share for pk, rows in patterns.items()},
     }
 
 
-def _range(values: list[float | None]) -> tuple[float, float, float]:
-    known = [value for value in values if value is not None]
-    return min(known), statistics.median(known), max(known)
+def _everybodys_work(project: Project) -> "dict[int, _Work]":
+    return _kept(project, "work", lambda: _work(WorkHour.objects.filter(project=project).order_by()))
+
+
+def _kept(project: Project, name: str, make: Callable[[], Result]) -> Result:
+    """What `make` gives, kept until the counted work of the project changes; many hours take a while to add up."""
+    version = BoardState.objects.filter(project=project).values_list("version", flat=True).first()
+    if version is None:
+        return make()
+    identity = hashlib.sha256(project.secret.encode()).hexdigest()[:16]
+    return cache.get_or_set(f"scorecards-{name}-{project.pk}-{identity}-{version}", make, KEPT_S)  # type: ignore[return-value]
+
+
+def _range(values: list[float]) -> tuple[float, float, float]:
+    return min(values), statistics.median(values), max(values)
 
 
 # --- pay --------------------------------------------------------------------------------------------------------------
