@@ -37,13 +37,14 @@ from annotation.selectors.agreement import Scheme as CompareIn
 from annotation.selectors.agreement import agreement_report, chosen_rule, headline_report, people_report, rule_report
 from annotation.selectors.tallies import n_waiting, worst_items
 from annotation.selectors.votes import item_patterns
-from annotation.services.tallies import catch_up, mark_item, mark_items, settle_counts
+from annotation.services.tallies import catch_up, count_marked, mark_item, mark_items, settle_counts
 from core.models import Project, User
 from curation.models import Candidate, CandidateRun, Code, Pair, Query
 
 SLUG = "agreement-benchmark"
 VOTES_OF_AN_ITEM, PEOPLE, BATCHES = 3, 100, 4
 HOUR_S = 3600.0
+ITEMS_AT_ONCE = 1000  # nobody else writes here, so transactions may be longer than those of the service
 
 
 # --- made-up votes ------------------------------------------------------------------------------------------------
@@ -77,6 +78,7 @@ def digits(kind: str) -> str:
 def make(n_votes: int) -> None:
     """An empty database becomes a project with so many votes."""
     n = n_votes // VOTES_OF_AN_ITEM
+    n_votes = n * VOTES_OF_AN_ITEM
     started = time.perf_counter()
     with transaction.atomic():
         project = Project.objects.create(slug=SLUG, title="Benchmark")
@@ -147,9 +149,10 @@ def count_all(project: Project) -> None:
     """Counts every item, as a recount does, and says how long it took."""
     mark_items(project.pk, project.items.order_by("pk").values_list("pk", flat=True).iterator())
     started, busy = time.perf_counter(), time.process_time()
-    assert catch_up(project, budget_s=HOUR_S)
+    while count_marked(project.pk, at_once=ITEMS_AT_ONCE):
+        pass
     cpu = time.process_time() - busy
-    print(f"all items counted in {time.perf_counter() - started:.1f} s, {cpu:.1f} s of CPU (in short transactions)")
+    print(f"all items counted in {time.perf_counter() - started:.1f} s, {cpu:.1f} s of CPU")
     started = time.perf_counter()
     wrong = settle_counts(project)
     print(f"counts compared with the items in {time.perf_counter() - started:.1f} s: {wrong} wrong")

@@ -2,6 +2,7 @@
 
 from annotation.admin import (
     adjudication,
+    agreement,
     board,
     control,
     guidelines,
@@ -15,6 +16,7 @@ from annotation.admin import (
 
 __all__ = [
     "adjudication",
+    "agreement",
     "board",
     "control",
     "guidelines",
