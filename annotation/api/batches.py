@@ -153,9 +153,8 @@ class BatchApi(APIView):
         _, job = batch_changes.start_change_batch(
             batch=batch, changes=valid_input(self.Settings, request), user=person_of(request)
         )
-        shown = batches_of(project).get(pk=pk)
-        shown.job = job.pk if job is not None else None
-        return Response(self.Changed(shown).data)
+        shown = BatchOutput(batches_of(project).get(pk=pk)).data
+        return Response({**shown, "job": job.pk if job is not None else None})
 
     @extend_schema(operation_id="change_batch", parameters=[PROJECT], request=Input, responses=BatchOutput)
     def post(self, request: Request, slug: str, pk: int) -> Response:

@@ -37,16 +37,14 @@ class EmptyQueue:
     """The reason and what goes with it.
 
     until: when others' leases run out (LEASED) or the next day begins (DAY_IS_FULL). n_skipped: pairs that the person
-    has passed over and that still want votes. reason: why the person is paused. has_pairs, has_queries: what the
-    batches in question ask people to judge.
+    has passed over and that still want votes. reason: why the person is paused. kinds: of the batches in question.
     """
 
     why: Why
     until: datetime | None = None
     n_skipped: int = 0
     reason: str = ""
-    has_pairs: bool = True
-    has_queries: bool = False
+    kinds: frozenset[str] = frozenset({BatchKind.LIVE})
 
     @property
     def is_for_curator(self) -> bool:
@@ -56,8 +54,8 @@ class EmptyQueue:
     @property
     def what(self) -> str:
         """What is judged here, as a plural."""
-        if self.has_queries:
-            return _("pairs and queries") if self.has_pairs else _("queries")
+        if BatchKind.INTENT_ONLY in self.kinds:
+            return _("pairs and queries") if BatchKind.LIVE in self.kinds else _("queries")
         return _("pairs")
 
     @property
@@ -131,25 +129,21 @@ _BEFORE_LIVE = {
 def why_empty(project: Project, person: User) -> EmptyQueue:
     """Why there is no pair for this person now. Call after a claim came back empty."""
     state = gate(project, person).state
-    kinds = _kinds(project.batches.filter(kind__in=JUDGED_KINDS))
+    batches = project.batches.filter(kind__in=JUDGED_KINDS)
+    kinds = frozenset(batches.order_by().values_list("kind", flat=True).distinct())
     if state == GateState.PAUSED:
-        return EmptyQueue(Why.YOU_ARE_PAUSED, reason=annotator_of(project, person).told_reason, **kinds)
+        return EmptyQueue(Why.YOU_ARE_PAUSED, reason=annotator_of(project, person).told_reason, kinds=kinds)
     if state != GateState.OPEN:
-        return EmptyQueue(_BEFORE_LIVE[state], **kinds)
-    if not any(kinds.values()):
+        return EmptyQueue(_BEFORE_LIVE[state], kinds=kinds)
+    if not kinds:
         return EmptyQueue(Why.NO_BATCH)
     unfinished = unfinished_items(project).filter(SHOWABLE)
     waiting = project.batches.filter(Exists(unfinished.filter(batch=OuterRef("pk")))).order_by("priority", "pk")
     if not waiting:
-        return EmptyQueue(Why.DONE, **kinds)
+        return EmptyQueue(Why.DONE, kinds=kinds)
     why, until, concerned = _why_of(project, person, list(waiting))
     n_skipped = Skip.objects.filter(person=person, item__in=unfinished).count()
-    return EmptyQueue(why, until, n_skipped, **_kinds(waiting.filter(pk__in=[batch.pk for batch in concerned])))
-
-
-def _kinds(batches: QuerySet[Batch]) -> dict[str, bool]:
-    kinds = set(batches.values_list("kind", flat=True))
-    return {"has_pairs": BatchKind.LIVE in kinds, "has_queries": BatchKind.INTENT_ONLY in kinds}
+    return EmptyQueue(why, until, n_skipped, kinds=frozenset(batch.kind for batch in concerned))
 
 
 def _why_of(project: Project, person: User, waiting: list[Batch]) -> tuple[Why, datetime | None, list[Batch]]:

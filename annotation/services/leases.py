@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.cache import cache
 from django.db import IntegrityError, connection, models, transaction
@@ -260,7 +260,7 @@ def _look(looks: Sequence[tuple[str, Queue]], person: User, lane: int) -> tuple[
     """Leases the first slot that one of the looks finds; (slot, batch, priority)."""
     lock = "FOR UPDATE OF s SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     now, token = timezone.now(), uuid.uuid4()
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "person": person.pk,
         "lane": lane,
         "token": token.hex if connection.vendor == "sqlite" else token,

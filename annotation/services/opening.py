@@ -91,7 +91,8 @@ def _start(opening: BatchOpening, user: User | None, *, inline: bool) -> Job:
         user=user,
         inline=inline,
     )
-    BatchOpening.objects.filter(pk=opening.pk).update(job=job)
+    opening.job = job
+    opening.save(update_fields=["job"])
     return job
 
 

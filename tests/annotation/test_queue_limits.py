@@ -245,7 +245,7 @@ def test_every_reason_has_its_words():
     from annotation.selectors.empty import EmptyQueue
 
     for why in Why:
-        empty = EmptyQueue(why, has_queries=True)
+        empty = EmptyQueue(why, kinds=frozenset({"intent_only"}))
         assert empty.heading
         assert empty.title
         assert "%(" not in empty.title + empty.text
