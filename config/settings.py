@@ -287,7 +287,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
-    "ENUM_NAME_OVERRIDES": {"LogFormatEnum": "curation.api.logs.LOG_FORMATS"},
+    "ENUM_NAME_OVERRIDES": {
+        "LogFormatEnum": "curation.api.logs.LOG_FORMATS",
+        "BatchKindEnum": "annotation.models.BatchKind",
+        "EvaluationKindEnum": "modeling.models.Evaluation.Kind",
+    },
 }
 
 # --- jobs (config/celery.py reads CELERY_*) ---------------------------------------------------------

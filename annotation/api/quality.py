@@ -97,7 +97,7 @@ class WhatIfOutput(KeptOutput):
     patterns = PatternOutput(many=True)
 
 
-class RuleInput(serializers.Serializer):
+class KeepRuleInput(serializers.Serializer):
     """A keep rule; what is left out comes from the project's chosen one."""
 
     keep = serializers.ChoiceField(choices=[str(rule) for rule in Keep], required=False)
@@ -159,10 +159,10 @@ class AgreementApi(APIView):
         waiting = serializers.IntegerField(help_text="Changed pairs that are not counted yet.")
         what_if = WhatIfOutput(required=False)
 
-    @extend_schema(operation_id="agreement", parameters=[PROJECT, RuleInput], responses=Output)
+    @extend_schema(operation_id="agreement", parameters=[PROJECT, KeepRuleInput], responses=Output)
     def get(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, *WATCHERS)
-        given = _asked(RuleInput, request)
+        given = _asked(KeepRuleInput, request)
         rule = read_rule(**given) if "keep" in given else None
         catch_up(project)
         report = agreement_report(project, rule=rule, with_names=curates(request, project))
@@ -238,17 +238,17 @@ class KeepRuleApi(APIView):
         rule = serializers.DictField()
         text = serializers.CharField()
 
-    @extend_schema(operation_id="keep_rule", parameters=[PROJECT, RuleInput], responses=Output)
+    @extend_schema(operation_id="keep_rule", parameters=[PROJECT, KeepRuleInput], responses=Output)
     def get(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, *WATCHERS)
-        rule = read_rule(**with_chosen_rule(project, _asked(RuleInput, request)))
+        rule = read_rule(**with_chosen_rule(project, _asked(KeepRuleInput, request)))
         catch_up(project)
         return Response(self.Output(rule_report(project, rule)).data)
 
-    @extend_schema(operation_id="choose_keep_rule", parameters=[PROJECT], request=RuleInput, responses=Chosen)
+    @extend_schema(operation_id="choose_keep_rule", parameters=[PROJECT], request=KeepRuleInput, responses=Chosen)
     def put(self, request: Request, slug: str) -> Response:
         project = project_for(request.user, slug, Role.CURATOR)
-        rule = read_rule(**with_chosen_rule(project, valid_input(RuleInput, request)))
+        rule = read_rule(**with_chosen_rule(project, valid_input(KeepRuleInput, request)))
         chosen = choose_keep_rule(project=project, rule=rule, user=request.user)
         return Response(self.Chosen({"rule": chosen.rule, "text": describe_rule(chosen.rule)}).data)
 
