@@ -98,18 +98,18 @@ def fill(n_pairs: int, n_people: int) -> list[str]:
     startup.migrate_if_needed()
     startup.collect_static_if_needed()
     project, _ = Project.objects.get_or_create(slug=SLUG, defaults={"title": "Press to paint"})
-    known = list(functions())
+    known, run = list(functions()), uuid.uuid4().hex[:6]
     pairs = []
     for place in range(n_pairs):
         text, name, source = known[place % len(known)]
-        text, source = f"{text} {place}", f"{source}# {place}\n"
+        text, source = f"{text} {run} {place}", f"{source}# {run} {place}\n"
         query = Query.objects.create(project=project, text=text, content_hash=query_hash(text), n_seen=1)
         header = source.split("\n", 1)[0]
         code = Code.objects.create(
             project=project, name=name, header=header, text=source, body=source, content_hash=code_hash(source)
         )
         pairs.append(Pair.objects.create(project=project, query=query, code=code))
-    open_batch(project=project, pairs=pairs, overlap=n_people, max_extra=0, name=f"batch {uuid.uuid4().hex[:6]}")
+    open_batch(project=project, pairs=pairs, overlap=n_people, max_extra=0, name=f"batch {run}")
     return [_session(project, f"person{number}") for number in range(n_people)]
 
 

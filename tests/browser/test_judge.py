@@ -104,7 +104,7 @@ def test_keys_are_dead_in_a_text_field_and_under_a_dialog(judge_page):
     page.wait_for_timeout(300)
     assert not Vote.objects.exists()
     assert not Skip.objects.exists()
-    page.locator("#comment-form button").click()
+    page.get_by_role("button", name="Send").click()
     expect(page.locator("#note")).to_have_text("Comment kept.")
     assert Comment.objects.get().text == "nyn 10 s"
 

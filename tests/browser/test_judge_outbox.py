@@ -124,7 +124,7 @@ def test_a_begun_comment_survives_a_reload_and_stays_with_its_pair(judge_page, p
     page.locator("#question").focus()
     judge_one(page, "n")
     expect(page.locator("#comment-about")).to_contain_text(first)
-    page.locator("#comment-form button").click()
+    page.get_by_role("button", name="Send").click()
     expect(page.locator("#note")).to_have_text("Comment kept.")
     comment = Comment.objects.select_related("item__query").get()
     assert (comment.text, comment.item.query.text) == ("needs a second look", first)
