@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import Expression
 from django.db.models.query import get_related_populators
@@ -18,6 +19,7 @@ from django.db.models.sql import UpdateQuery
 
 Row = TypeVar("Row", bound=models.Model)
 INTEGER = models.BigIntegerField()
+INTEGERS = range(-(2**63), 2**63)  # what a column can hold; Django's own lookups find nothing beyond it either
 
 
 class Param(Expression):
@@ -31,7 +33,9 @@ class Param(Expression):
         return "%s", (self,)
 
     def value(self, given: Mapping[str, Any], connection: Any) -> Any:
-        """The value as the database takes it."""
+        """The value as the database takes it. Raises EmptyResultSet for a number that no column can hold."""
+        if type(given[self.name]) is int and given[self.name] not in INTEGERS:
+            raise EmptyResultSet
         return self.output_field.get_db_prep_value(given[self.name], connection, prepared=False)
 
 
@@ -97,8 +101,12 @@ class Prepared(Generic[Row]):
         plan = self._plans.get(connection.vendor)
         if plan is None:
             plan = self._plans[connection.vendor] = self._planned(connection)
+        try:
+            parameters = _filled(plan.parameters, values, connection)
+        except EmptyResultSet:
+            return []
         with connection.cursor() as cursor:
-            cursor.execute(plan.sql, _filled(plan.parameters, values, connection))
+            cursor.execute(plan.sql, parameters)
             rows = cursor.fetchall()
         return plan.objects(rows, connection)
 
@@ -148,8 +156,12 @@ class PreparedUpdate:
         if connection.vendor not in self._plans:
             self._plans[connection.vendor] = self._planned(connection)
         sql, parameters = self._plans[connection.vendor]
+        try:
+            filled = _filled(parameters, values, connection)
+        except EmptyResultSet:
+            return 0
         with connection.cursor() as cursor:
-            cursor.execute(sql, _filled(parameters, values, connection))
+            cursor.execute(sql, filled)
             return int(cursor.rowcount)
 
     def _planned(self, connection: Any) -> tuple[str, Sequence[Any]]:

@@ -292,9 +292,8 @@ def _guideline(project: Project, version: int | None) -> Guideline:
 def _count_vote(vote: Vote) -> None:
     """Adds the vote to its item and opens what it leaves open. Most votes only cost the counting."""
     _count_one_more(pk=vote.item_id)
-    item = _item_of_vote.all(pk=vote.item_id)[0]
+    item = vote.item = _item_of_vote.all(pk=vote.item_id)[0]
     if item.purpose in OWN_SLOTS:
-        vote.item = item
         control.after_vote(vote)
     elif could_not_judge(vote) or item.done >= item.target or item.target != item.batch.overlap:
         settle(item)

@@ -173,3 +173,10 @@ def test_an_update_can_write_null(queue_of):
     assert PreparedUpdate(lambda pk: Slot.objects.filter(pk=pk), {"leased_at": None})(pk=slot.pk) == 1
     slot.refresh_from_db()
     assert slot.leased_at is None
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
+def test_a_number_that_no_column_holds_finds_nothing(number):
+    ProjectFactory(slug="one")
+    assert Prepared(lambda pk: Project.objects.filter(pk=pk)).all(pk=number) == []
+    assert PreparedUpdate(lambda pk: Project.objects.filter(pk=pk), {"title": "x"})(pk=number) == 0
