@@ -20,6 +20,7 @@ from annotation.services.tallies import catch_up as count_agreement
 from annotation.services.tallies import mark_items
 from annotation.tasks import keep_boards_fresh_duty
 from core.duties import all_duties
+from modeling.models import Evaluation
 from tests.annotation.conftest import NO, YES_0, YES_1, make_batch, vote
 from tests.annotation.judged import judge, judged_project
 from tests.factories import PairFactory, ProjectFactory, UserFactory, member
@@ -196,6 +197,8 @@ def test_the_ceiling_comes_from_the_same_comparisons(worked):
 
 
 def test_the_ceiling_stands_beside_evaluations(worked, curator_client):
+    Evaluation.objects.create(project=worked, kind="qa", checkpoint="hashing", metrics={"accuracy": 0.7})
+    assert "Human ceiling of code QA: 85.7" in curator_client.get("/p/demo/evaluations/").content.decode()
     assert human_ceiling_of(ProjectFactory(slug="empty")).is_known is False
     assert "Human ceiling of code QA: 85.7" in curator_client.get("/p/demo/scorecards/").content.decode()
 
