@@ -4,10 +4,21 @@ Services raise these; the page, the API (problem+json) and the command line (exi
 text. A plain Python exception, in contrast, is a bug.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+_translate: Callable[[str], str] = str
+
+
+def translate_with(function: Callable[[str], str]) -> None:
+    """From now on refusals are put into the reader's language by `function`; without Django they stay English."""
+    global _translate
+    _translate = function
+
+
+def _(text: str) -> str:
+    """Marks a text for tools/translations.py. This module is used without Django, so `translate_with` does the rest."""
+    return text
 
 
 class QuarryError(Exception):
@@ -15,23 +26,23 @@ class QuarryError(Exception):
 
     Subclasses set `code` (stable, machine-readable), `status` (HTTP) and `template`, whose placeholders are the
     keyword arguments given at the raise; the arguments stay readable as `fields`. A template that an annotator may
-    meet is marked with `gettext_lazy` and filled in the reader's language.
+    meet is marked with `gettext_lazy` (a lazy text, hence no plain str) and filled in the reader's language.
     """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 400
-    template: ClassVar[str | Promise] = _("Something is wrong.")
+    template: ClassVar[Any] = _("Something is wrong.")
 
     def __init__(self, **fields: Any) -> None:
         self.fields = fields
-        super().__init__(str(self.template).format(**fields))
+        super().__init__(_translate(str(self.template)).format(**fields))
 
 
 class BadInputError(QuarryError):
     """Input that cannot be used, where no narrower class exists; say what, where and what to do."""
 
     code = "bad_input"
-    template: ClassVar[str | Promise] = "{problem}"
+    template: ClassVar[Any] = "{problem}"
 
 
 class NotFoundError(QuarryError):
