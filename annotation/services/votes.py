@@ -224,6 +224,8 @@ def submit_vote(
         receipt = _submit(project, person, item_id, token, key, judgement, sha256, seconds, guideline_version, ahead)
     except IntegrityError:  # the same key in two requests at once: the other one has stored it by now
         receipt = _repeat(project, person, key, sha256, ahead)
+    if receipt is None:  # the lease is gone: to the same vote, sent twice at once, or for good
+        receipt = _repeat(project, person, key, sha256, ahead)
     if receipt is None:
         raise _keep_late(project, person, item_id, key, judgement, seconds)
     return receipt

@@ -191,6 +191,7 @@ def main() -> int:
     parser.add_argument("--lease", type=int, default=8, help="Seconds that a lease lasts at least.")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: no server is left behind
     given.home, given.pairs = given.home.resolve(), given.pairs.resolve()
     report = soak(given)
     print(json.dumps(report))

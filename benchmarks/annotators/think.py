@@ -62,7 +62,8 @@ def main() -> int:
     finally:
         server.stop()
     times = sorted(book.latencies) or [0.0]
-    at = {name: round(1000 * times[int(share * (len(times) - 1))]) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1))}  # fmt: skip
+    shares = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1))
+    at = {name: round(1000 * times[int(share * (len(times) - 1))]) for name, share in shares}
     seen = {"people": given.people, "think_s": given.think, "votes": len(times)}
     print(json.dumps({**seen, "per_s": round(len(times) / (60 * given.minutes), 1), "ms": at, "seen": dict(book.seen)}))
     return int(any(name != "vote 200" and not name.startswith("no pair") for name in book.seen))
