@@ -93,13 +93,14 @@ def _seen_unfinished(person: User, batches: list[int]) -> dict[int, int]:
     """Batch -> items that want votes but not the person's: judged or passed over by them."""
     if not batches:
         return {}
-    wanting = Q(item__done__lt=F("item__target"), item__is_set_aside=False, item__batch__in=batches)
-    wanting &= ~Q(item__purpose__in=OWN_SLOTS)
+    # Nothing is asked of the items' batches, so that the planner starts at the person's rows, not at all unfinished ones.
+    wanting = Q(item__done__lt=F("item__target"), item__is_set_aside=False) & ~Q(item__purpose__in=OWN_SLOTS)
     done = Slot.objects.filter(wanting, person=person, state=SlotState.DONE, batch__in=batches)
     judged = Slot.objects.filter(item=OuterRef("item"), person=person, state=SlotState.DONE)
     skipped = Skip.objects.filter(wanting, ~Exists(judged), person=person)
     seen = Counter(dict(done.order_by().values_list("batch").annotate(n=Count("pk"))))
-    return seen + Counter(dict(skipped.order_by().values_list("item__batch").annotate(n=Count("pk"))))
+    seen += Counter(dict(skipped.order_by().values_list("item__batch").annotate(n=Count("pk"))))
+    return {batch: seen[batch] for batch in batches}
 
 
 def unfinished_items(project: Project) -> QuerySet[Item]:
