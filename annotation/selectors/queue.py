@@ -93,7 +93,7 @@ def _seen_unfinished(person: User, batches: list[int]) -> dict[int, int]:
     """Batch -> items that want votes but not the person's: judged or passed over by them."""
     if not batches:
         return {}
-    # Nothing is asked of the items' batches, so that the planner starts at the person's rows, not at all unfinished ones.
+    # The items' batches are not asked for: the planner is to start at the person's rows, not at all unfinished items.
     wanting = Q(item__done__lt=F("item__target"), item__is_set_aside=False) & ~Q(item__purpose__in=OWN_SLOTS)
     done = Slot.objects.filter(wanting, person=person, state=SlotState.DONE, batch__in=batches)
     judged = Slot.objects.filter(item=OuterRef("item"), person=person, state=SlotState.DONE)

@@ -286,5 +286,5 @@ class QueueMachineTest(TestCase):
 
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-SHORT = settings(max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
+SHORT = settings(max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS)
 LONG = settings(max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=CHECKS)

@@ -46,8 +46,8 @@ def test_pages_of_batches_fit_and_axe_finds_nothing(
         )
     propose(project, 4)
     opening, _ = start_open_batch(project=project, name="being opened", limit=3)
-    broken, _ = start_open_batch(project=project, name="broken off", limit=3)
-    Job.objects.filter(pk=broken.opening.job_id).update(state="failed", error="The disk was full.")
+    broken, job = start_open_batch(project=project, name="broken off", limit=3)
+    Job.objects.filter(pk=job.pk).update(state="failed", error="The disk was full.")
     page = new_page(width=width, theme=theme, user=curator)
     for where in (
         address(live_server, "batches"),
