@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from annotation.models import Reason
 
@@ -59,7 +60,7 @@ REASONS = (
     Act("slight", _("Does not answer: only slightly related"), "l", STEP_2),
     Act("other", _("Another reason"), "o"),
 )
-GROUPS = ((_("Answers"), ANSWERS), (_("Tools"), TOOLS), (_("Reasons"), REASONS))
+GROUPS = ((pgettext_lazy("a group of keys", "Answers"), ANSWERS), (_("Tools"), TOOLS), (_("Reasons"), REASONS))
 ACTS = {act.name: act for _title, acts in GROUPS for act in acts}
 
 # Which answer a reason stands for, as the shipped guideline has it; another reason goes with either.
