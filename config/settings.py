@@ -3,6 +3,7 @@
 DATABASE_URL          default: SQLite in QUARRY_HOME
 REDIS_URL             unset: jobs travel inside the embedded worker; set: Celery on Redis
 SECRET_KEY            default: made on first run in QUARRY_HOME, mode 0600
+SECRET_KEY_FALLBACKS  comma-separated keys that SECRET_KEY replaced; what they signed or encrypted stays readable
 ALLOWED_HOSTS         comma-separated; default: this machine only
 CSRF_TRUSTED_ORIGINS  comma-separated origins with scheme, for a proxy in front
 QUARRY_HOME           data folder; default: var/ beside manage.py
@@ -67,6 +68,7 @@ def secret_key() -> str:
 
 
 SECRET_KEY = secret_key()
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
