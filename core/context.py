@@ -14,7 +14,7 @@ def quarry(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get("theme", "")
     return {
         "theme": theme if theme in {"light", "dark"} else "",
-        "language": get_language() or settings.LANGUAGE_CODE,
+        "site_language": get_language() or settings.LANGUAGE_CODE,
         "site_languages": settings.LANGUAGES,
         "worker_alive": is_worker_alive,
         "worker_command": how_to_start_a_worker,

@@ -210,3 +210,13 @@ def test_numbers_for_people_follow_the_language_and_bare_ones_do_not() -> None:
         assert Template('<rect width="{{ w }}">').render(Context({"w": 12.5})) == '<rect width="12.5">'
     assert number(1234567) == "1,234,567"
     assert percent(0.634) == "63.4 %"
+
+
+@pytest.mark.django_db
+def test_a_page_about_code_in_a_language_keeps_the_readers(project: Project, curator_client: Client) -> None:
+    """Pages of code have a `language` and `languages` of their own in their context."""
+    code = PairFactory(project=project).code
+    for address in (f"/p/demo/code/functions/{code.pk}/", "/p/demo/code/functions/", "/p/demo/code/"):
+        page = curator_client.get(address).content.decode()
+        assert '<html lang="en"' in page
+        assert 'name="language" value="de"' in page
