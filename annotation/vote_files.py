@@ -2,7 +2,8 @@
 
 Long form has one vote a row: `worker`, `label` (1, 0, or empty), optionally `intent` (yes, no, unclear), and what was
 judged: `query` and `code`, or a `task` (QUERY_HASH:CODE_HASH as our own export writes it, or the number of a pair).
-Rows without a worker are single labels, raters unknown.
+Rows without a worker are single labels, raters unknown. Our own long-form export names the `state` of a vote: what was
+taken back, set aside or late there comes in nowhere.
 """
 
 import csv
@@ -18,6 +19,7 @@ from curation.pair_files import read_pairs
 MAX_LINE_BYTES = 8 * 2**20
 INTENTS = ("yes", "no", "unclear")
 LABELS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1}
+COUNTS = ("", "counted")  # states of a vote that is imported
 CSV, JSON_LINES, COSQA = "csv", "jsonl", "cosqa"
 
 
@@ -140,7 +142,10 @@ def _vote(number: int, row: dict[str, Any]) -> VoteLine | BadLine:
         return BadLine(number, f"the label is {label[:40]!r}, not 1 or 0")
     answer = LABELS[label]
     intent = intent or ("yes" if answer is not None else "")
+    state = text_of(row, "state").strip().lower()
     problem = _problem(worker, intent, answer)
+    if state not in COUNTS:
+        problem = problem or f"the vote does not count: {state[:20]}"
     return BadLine(number, problem) if problem else VoteLine(number, worker, intent, answer, query, code, task)
 
 
