@@ -44,11 +44,6 @@ class ItemTally(models.Model):
     intent_disagreement = models.FloatField(null=True, help_text="The same for the intent.")
     state = models.TextField()
 
-    @property
-    def cannot_judge(self) -> int:
-        """Votes that could not judge the query or the code."""
-        return self.n_unclear + self.n_yes - self.n_one - self.n_zero
-
     class Meta:
         verbose_name_plural = "item tallies"
         indexes = [
@@ -56,6 +51,11 @@ class ItemTally(models.Model):
             models.Index(fields=["project", "-intent_disagreement", "-id"], name="tally_by_intent"),
             models.Index(fields=["project", "n_one", "n_zero", "n_no"], name="tally_by_pattern"),
         ]
+
+    @property
+    def cannot_judge(self) -> int:
+        """Votes that could not judge the query or the code."""
+        return self.n_unclear + self.n_yes - self.n_one - self.n_zero
 
 
 class AgreementCount(models.Model):

@@ -66,7 +66,7 @@ class WorkDay(WorkSums):
 
 
 class ExpiredLeases(models.Model):
-    """How many leases of a project ran out and were freed on a day (UTC): counted when it happens, kept nowhere else."""
+    """How many leases of a project ran out and were freed on a day (UTC): counted as it happens, kept nowhere else."""
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="expired_leases", db_index=False)
     day = models.DateField()
