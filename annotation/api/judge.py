@@ -1,8 +1,8 @@
 """The judge page's endpoints, over the same services as the page."""
 
 from typing import Any
+from uuid import UUID
 
-from django.template.loader import render_to_string
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,7 +13,7 @@ from annotation.api.inputs import valid_input
 from annotation.models import Intent, Reason, Slot, Standing
 from annotation.selectors.people import annotator_of
 from annotation.selectors.queue import progress_of
-from annotation.selectors.shown import guideline_version, shown_pair
+from annotation.selectors.shown import guideline_version, pair_html, shown_pair
 from annotation.services import leases, votes
 from annotation.services.preferences import see_guideline
 from annotation.services.training import feedback_for
@@ -46,11 +46,15 @@ class TurnOutput(serializers.Serializer):
 
 def turn(project: Project, person: User, held: list[Slot], have: list[Any]) -> dict[str, Any]:
     """The data of a TurnOutput."""
-    known = {str(token) for token in have}
     last = votes.last_act(project=project, person=person)
+    return _turn(project, held, have, last.key if last else None)
+
+
+def _turn(project: Project, held: list[Slot], have: list[Any], last: UUID | None) -> dict[str, Any]:
+    known = {str(token) for token in have}
     return {
         "leases": [_lease(slot, is_known=str(slot.token) in known) for slot in held],
-        "last": str(last.key) if last else None,
+        "last": str(last) if last else None,
         "guideline": guideline_version(project),
     }
 
@@ -60,7 +64,7 @@ def _lease(slot: Slot, *, is_known: bool) -> dict[str, Any]:
     lease["has_code"] = slot.pair_id is not None
     if not is_known:
         pair = shown_pair(slot)
-        lease |= {"key": str(pair.key), "html": render_to_string("annotation/_pair.html", {"pair": pair})}
+        lease |= {"key": str(pair.key), "html": pair_html(pair)}
     return lease
 
 
@@ -157,7 +161,7 @@ class VotesApi(APIView):
             seconds=given["seconds"],
             guideline_version=given["guideline"],
         )
-        after = turn(project, person_of(request), receipt.leases, given["have"])
+        after = _turn(project, receipt.leases, given["have"], votes.last_key(receipt))
         feedback = feedback_for(receipt.vote)
         return Response(
             {

@@ -1,14 +1,19 @@
 """A pair as the judge page shows it: code coloured and told apart, provenance."""
 
 import re
+import secrets
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
 from django.core.cache import cache
 from django.db.models import Max, QuerySet
+from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 
 from annotation.models import AnnotationSettings, Guideline, LateSubmission, Purpose, Slot
 from core.models import Project, User
@@ -21,6 +26,8 @@ _first_place = Prepared(
 )
 TOLD_PURPOSES = frozenset({Purpose.TRAINING, Purpose.QUALIFICATION})  # gold and repeats look like any other pair
 GUIDELINE_VERSION_KEPT_S = 5
+PARTS_KEPT = 256  # pairs, of some 10 kB each: what several people judge at about the same time
+_TOKEN, _KEY = secrets.token_hex(), secrets.token_hex()
 
 
 # --- the pair on the page -----------------------------------------------------------------------------
@@ -63,11 +70,63 @@ def shown_pair(slot: Slot) -> ShownPair:
     )
 
 
+def pair_html(pair: ShownPair) -> str:
+    """The pair as HTML in the reader's language. What two showings of a pair share is rendered once."""
+    html = _html_without_names(
+        get_language() or "",
+        pair.item_id,
+        pair.has_code,
+        pair.stage,
+        pair.query,
+        tuple(pair.provenance),
+        tuple(pair.parts),
+    )
+    return html.replace(_TOKEN, str(pair.token)).replace(_KEY, str(pair.key))
+
+
+@lru_cache(maxsize=PARTS_KEPT)
+def _html_without_names(
+    language: str,
+    item_id: int,
+    has_code: bool,
+    stage: str,
+    query: str,
+    pieces: tuple[str, ...],
+    parts: tuple[CodePart, ...],
+) -> str:
+    """The pair with marks in place of its token and its key, which nobody can foresee and so no text contains."""
+    shown = {
+        "token": _TOKEN,
+        "key": _KEY,
+        "item_id": item_id,
+        "has_code": has_code,
+        "stage": stage,
+        "query": query,
+        "provenance": pieces,
+        "parts": parts,
+    }
+    return render_to_string("annotation/_pair.html", {"pair": shown})
+
+
 def code_parts(code: Code) -> list[CodePart]:
     """The code's lines as header, docstring and body, in the order of its language: Python's docstring stands inside,
     that of other languages above. Code without a docstring is a header and a body."""
     if code.quarantine_reason:
         return [CodePart("body", mark_safe("[held back for privacy]\n"))]
+    return list(_coloured_parts(CodeText(code.text, code.language, code.header, code.docstring)))
+
+
+class CodeText(NamedTuple):
+    """What of a code decides how it looks; equal ones are coloured once."""
+
+    text: str
+    language: str
+    header: str
+    docstring: str
+
+
+@lru_cache(maxsize=PARTS_KEPT)
+def _coloured_parts(code: CodeText) -> tuple[CodePart, ...]:
     coloured = re.sub(r"^<pre[^>]*><code>|</code></pre>$", "", highlighted(code.text.rstrip("\n"), code.language))
     lines = coloured.rstrip("\n").split("\n")
     if code.language != "python":
@@ -78,11 +137,11 @@ def code_parts(code: Code) -> list[CodePart]:
     return _shown(cuts)
 
 
-def _shown(cuts: list[tuple[str, list[str]]]) -> list[CodePart]:
-    return [CodePart(name, mark_safe("\n".join(part) + "\n")) for name, part in cuts if part]
+def _shown(cuts: list[tuple[str, list[str]]]) -> tuple[CodePart, ...]:
+    return tuple(CodePart(name, mark_safe("\n".join(part) + "\n")) for name, part in cuts if part)
 
 
-def _cuts_above(code: Code, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _cuts_above(code: CodeText, lines: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Documentation above the header: cut by where the stored header stands in the text."""
     at = code.text.find(code.header) if code.header else -1
     doc_end = code.text.count("\n", 0, at) if at > 0 else 0
@@ -90,7 +149,7 @@ def _cuts_above(code: Code, lines: list[str]) -> Iterator[tuple[str, list[str]]]
     yield from (("docstring", lines[:doc_end]), ("header", lines[doc_end:header_end]), ("body", lines[header_end:]))
 
 
-def _lines_of_header(code: Code, lines: list[str]) -> int:
+def _lines_of_header(code: CodeText, lines: list[str]) -> int:
     """Lines up to the docstring where there is one, else as many as the header has."""
     if code.docstring:
         first = next((index for index, line in enumerate(lines) if 'class="sd"' in line), None)

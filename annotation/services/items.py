@@ -8,12 +8,13 @@ is numbered behind them and closed, not deleted: it may carry a vote that no lon
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import connection, models
 from django.db.models import QuerySet
 
 from annotation.consensus import Tally, is_contested, needs_more_votes
 from annotation.models import COUNTED, Batch, Intent, Item, Purpose, Slot, SlotState, Vote
-from core.prepared import Prepared
+from annotation.services.tallies import mark_item
+from core.prepared import Param, Prepared, PreparedUpdate
 
 SET_ASIDE_AFTER = 2
 
@@ -53,6 +54,15 @@ def could_not_judge(vote: Vote) -> bool:
 
 
 _counted_votes = Prepared(lambda item: Vote.objects.filter(COUNTED, item=item))
+_keep = PreparedUpdate(
+    lambda pk: Item.objects.filter(pk=pk),
+    {
+        "target": Param("target"),
+        "n_extra": Param("n_extra"),
+        "is_set_aside": Param("is_set_aside", models.BooleanField()),
+        "is_contested": Param("is_contested", models.BooleanField()),
+    },
+)
 _slots_of_item = Prepared(lambda item: Slot.objects.filter(item=item).order_by("number"))
 
 
@@ -77,7 +87,15 @@ def settle(item: Item) -> None:
     is_full = item.purpose == Purpose.LIVE and len(votes) >= item.target
     item.is_contested = is_full and is_contested(votes, overlap=batch.overlap)
     if before != (item.target, item.n_extra, item.is_set_aside, item.is_contested):
-        item.save(update_fields=["target", "n_extra", "is_set_aside", "is_contested"])
+        _keep(
+            pk=item.pk,
+            target=item.target,
+            n_extra=item.n_extra,
+            is_set_aside=item.is_set_aside,
+            is_contested=item.is_contested,
+        )
+        if item.is_set_aside != before[2]:
+            mark_item(item.project_id, item.pk)  # as the signal of a saved item does
 
 
 def locked(items: Iterable[int]) -> QuerySet[Item]:

@@ -20,6 +20,7 @@ from annotation.models import (
     COUNTED,
     NO_INTENT_REASONS,
     OWN_SLOTS,
+    AnnotationSettings,
     Asked,
     Comment,
     Guideline,
@@ -39,15 +40,17 @@ from annotation.selectors.people import annotation_settings
 from annotation.services import control, gate, leases
 from annotation.services.guidelines import current_guideline
 from annotation.services.items import could_not_judge, is_open_for_claims, locked, settle
+from annotation.services.tallies import mark_item
 from core.audit import record
 from core.db import retry_when_busy, write_transaction
 from core.errors import BadInputError, ConflictError, NotFoundError, QuarryError
 from core.models import Project, User
-from core.prepared import Param, Prepared, PreparedUpdate
+from core.prepared import Param, Prepared, PreparedInsert, PreparedUpdate, PreparedUpdateReturning
 from curation import privacy
 
 MAX_COMMENT_CHARS = 4000
 MAX_SECONDS = 3600.0  # a pair left open over lunch is no hour and a half of work
+REASONS_UNSAID = AnnotationSettings._meta.get_field("reasons").get_default()  # of a project without settings
 ANSWER_REASONS = frozenset({Reason.FULL, Reason.EXCEEDS, Reason.CATEGORY, Reason.HALF, Reason.SLIGHT, Reason.OTHER})
 
 
@@ -56,22 +59,27 @@ def _leased(project: Param, person: Param, item: Param, token: Param) -> models.
     return Slot.objects.filter(project=project, item=item, person=person, token=token, state=SlotState.LEASED)
 
 
+def _rules(project: Param) -> models.QuerySet[Guideline]:
+    """Guidelines of the project, each with the reasons that its votes are asked for (None: never said)."""
+    reasons = AnnotationSettings.objects.filter(project=models.OuterRef("project")).values("reasons")
+    rules = Guideline.objects.filter(project=project).annotate(reasons=models.Subquery(reasons[:1]))
+    return rules.only("pk", "version")
+
+
 _vote_of_key = Prepared(lambda key: Vote.objects.filter(key=key), key=models.UUIDField())
-_slot_leased = Prepared(
-    lambda project, person, item, token: _leased(project, person, item, token).only("pk", "pair_id"),
+_fill = PreparedUpdateReturning(
+    _leased,
+    {"state": SlotState.DONE, "lane": None, "token": None, "expires_at": None},
+    ("id", "pair_id"),
     token=models.UUIDField(),
 )
-_fill = PreparedUpdate(
-    _leased, {"state": SlotState.DONE, "lane": None, "token": None, "expires_at": None}, token=models.UUIDField()
-)
-_guideline_shown = Prepared(
-    lambda project, version: Guideline.objects.filter(project=project, version=version).only("pk", "version")
-)
-_guideline_newest = Prepared(
-    lambda project: Guideline.objects.filter(project=project).order_by("-version").only("pk", "version")[:1]
-)
+_store = PreparedInsert(Vote)
+_rules_shown = Prepared(lambda project, version: _rules(project).filter(version=version))
+_rules_newest = Prepared(lambda project: _rules(project).order_by("-version")[:1])
 _count_one_more = PreparedUpdate(lambda pk: Item.objects.filter(pk=pk), {"done": F("done") + 1})
-_item_of_vote = Prepared(lambda pk: Item.objects.filter(pk=pk).select_related("batch"))
+_item_of_vote = Prepared(
+    lambda pk: Item.objects.filter(pk=pk).select_related("batch").defer("created_at", "batch__created_at")
+)
 _newest_vote = Prepared(
     lambda project, person: (
         Vote.objects.filter(COUNTED, project=project, person=person)
@@ -171,7 +179,10 @@ class Judgement:
 
         Raises ReasonMissingError where one is needed; a vote that could not judge needs none.
         """
-        asked = annotation_settings(project).reasons
+        return self.as_asked(annotation_settings(project).reasons)
+
+    def as_asked(self, asked: str) -> "Judgement":
+        """The same, for who knows what the project asks for."""
         if asked == Asked.OFF:
             return replace(self, reason="")
         is_judged = self.intent == Intent.NO or self.answer is not None
@@ -222,9 +233,9 @@ def submit_vote(
     sha256 = judgement.sha256(item_id, person.pk)
     try:
         receipt = _submit(project, person, item_id, token, key, judgement, sha256, seconds, guideline_version, ahead)
-    except IntegrityError:  # the same key in two requests at once: the other one has stored it by now
+    except IntegrityError:  # the key is a stored vote's
         receipt = _repeat(project, person, key, sha256, ahead)
-    if receipt is None:  # the lease is gone: to the same vote, sent twice at once, or for good
+    if receipt is None:  # the lease is gone: to the same vote, sent before or at once, or for good
         receipt = _repeat(project, person, key, sha256, ahead)
     if receipt is None:
         raise _keep_late(project, person, item_id, key, judgement, seconds)
@@ -244,26 +255,28 @@ def _submit(
     guideline_version: int | None,
     ahead: bool,
 ) -> Receipt | None:
+    """Stores the vote; None where the lease is gone, IntegrityError where the key is a stored vote's."""
     with write_transaction():
-        if repeat := _repeat(project, person, key, sha256, ahead):
-            return repeat
-        slot = _fill_slot(project, person, item_id, token)
-        if slot is None:
+        filled = _fill(project=project.pk, person=person.pk, item=item_id, token=token)
+        if filled is None:
             return None
-        judgement.check_fits(has_code=slot.pair_id is not None)
-        kept = judgement.asked_in(project)
-        vote = Vote.objects.create(
-            slot_id=slot.pk,
+        slot_id, pair_id = filled
+        judgement.check_fits(has_code=pair_id is not None)
+        guideline, asked = _rules_for(project, guideline_version)
+        vote = Vote(
+            slot_id=slot_id,
             item_id=item_id,
             project=project,
             person=person,
             key=key,
             payload_sha256=sha256,
-            guideline=_guideline(project, guideline_version),
+            guideline=guideline,
             seconds=min(max(seconds, 0.0), MAX_SECONDS),
             rater_kind=RaterKind.SIMULATED if person.is_simulated else RaterKind.HUMAN,
-            **asdict(kept),
+            **asdict(judgement.as_asked(asked)),
         )
+        _store(vote)
+        mark_item(project.pk, item_id)  # as the signal of a saved vote does
         _count_vote(vote)
         return Receipt(vote, False, leases.fill_lanes(project=project, person=person, ahead=ahead))
 
@@ -278,17 +291,13 @@ def _repeat(project: Project, person: User, key: uuid.UUID, sha256: str, ahead: 
     return Receipt(vote, True, leases.fill_lanes(project=project, person=person, ahead=ahead))
 
 
-def _fill_slot(project: Project, person: User, item_id: int, token: uuid.UUID) -> Slot | None:
-    """Turns the leased slot into a filled one; None when the lease under this token is gone."""
-    lease = {"project": project.pk, "person": person.pk, "item": item_id, "token": token}
-    slot = _slot_leased.first(**lease)
-    return slot if slot is not None and _fill(**lease) else None
-
-
-def _guideline(project: Project, version: int | None) -> Guideline:
-    """The version that was on the page, else the newest."""
-    shown = _guideline_shown.first(project=project.pk, version=version) if version is not None else None
-    return shown or _guideline_newest.first(project=project.pk) or current_guideline(project)
+def _rules_for(project: Project, version: int | None) -> tuple[Guideline, str]:
+    """The guideline that was on the page, else the newest, and whether the project asks for reasons."""
+    shown = _rules_shown.first(project=project.pk, version=version) if version is not None else None
+    found: Any = shown or _rules_newest.first(project=project.pk)
+    if found is None:
+        return current_guideline(project), annotation_settings(project).reasons
+    return found, REASONS_UNSAID if found.reasons is None else found.reasons
 
 
 def _count_vote(vote: Vote) -> None:
@@ -346,6 +355,18 @@ def last_act(*, project: Project, person: User) -> LastAct | None:
     if skipped is not None and skipped.token and is_newest and is_open_for_claims(skipped.item.batch):
         return LastAct(skipped.token, skip=skipped)
     return LastAct(vote.key, vote=vote) if vote is not None else None
+
+
+def last_key(receipt: Receipt) -> uuid.UUID | None:
+    """The key of what undo would take back after this submission (`last_act`).
+
+    A vote stored just now on a pair of an open batch is the newest act; for all others the database is asked.
+    """
+    vote = receipt.vote
+    if not receipt.is_repeat and vote.item.purpose not in OWN_SLOTS and not vote.item.batch.is_closed:
+        return vote.key
+    act = last_act(project=vote.project, person=vote.person)
+    return act.key if act is not None else None
 
 
 def undo(

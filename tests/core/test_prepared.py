@@ -3,14 +3,14 @@
 import uuid
 
 import pytest
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, F, OuterRef, Value
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from annotation.models import Slot, SlotState, Vote
+from annotation.models import Slot, SlotState, TallyMark, Vote
 from core.models import Membership, Project, Role
-from core.prepared import Param, Prepared, PreparedUpdate
+from core.prepared import Param, Prepared, PreparedInsert, PreparedUpdate, PreparedUpdateReturning
 from tests.factories import PairFactory, ProjectFactory, UserFactory, member
 
 pytestmark = pytest.mark.django_db
@@ -180,3 +180,107 @@ def test_a_number_that_no_column_holds_finds_nothing(number):
     ProjectFactory(slug="one")
     assert Prepared(lambda pk: Project.objects.filter(pk=pk)).all(pk=number) == []
     assert PreparedUpdate(lambda pk: Project.objects.filter(pk=pk), {"title": "x"})(pk=number) == 0
+
+
+def test_objects_are_as_django_makes_them():
+    project = ProjectFactory(slug="one")
+    member(project, Role.ANNOTATOR, username="ada")
+    rows = Membership.objects.select_related("project", "user").defer("created_at", "project__title")
+    plain, made = rows.get(), Prepared(lambda: rows).first()
+    for one, other in ((plain, made), (plain.project, made.project), (plain.user, made.user)):
+        assert type(one) is type(other)
+        assert one.get_deferred_fields() == other.get_deferred_fields()
+        assert {**vars(one), "_state": None} == {**vars(other), "_state": None}
+        assert (one._state.adding, one._state.db) == (other._state.adding, other._state.db)
+    assert made.project is made.project
+    made.project_id = 0  # as with Django's own objects, another id forgets the related row
+    assert not Membership.project.is_cached(made)
+
+
+def test_an_object_whose_making_others_follow_is_made_by_django():
+    seen = []
+
+    def note(sender, instance, **kwargs):
+        seen.append(instance.slug)
+
+    ProjectFactory(slug="one")
+    models.signals.post_init.connect(note, sender=Project)
+    try:
+        found = Prepared(lambda slug: Project.objects.filter(slug=slug), slug=models.CharField()).first(slug="one")
+    finally:
+        models.signals.post_init.disconnect(note, sender=Project)
+    assert found == Project.objects.get()
+    assert seen == ["one"]
+
+
+def test_an_update_gives_back_columns_of_what_it_changed(queue_of):
+    slot = queue_of(1)
+    close = PreparedUpdateReturning(
+        lambda pk, is_open: Slot.objects.filter(pk=pk, is_open=is_open),
+        {"is_open": False, "priority": F("priority") + 2},
+        ("id", "priority", "person_id"),
+        is_open=models.BooleanField(),
+    )
+    assert close(pk=slot.pk, is_open=True) == (slot.pk, 2, None)
+    assert close(pk=slot.pk, is_open=True) is None
+    assert close(pk=2**70, is_open=False) is None
+    assert close(pk=slot.pk, is_open=False) == (slot.pk, 4, None)
+    slot.refresh_from_db()
+    assert (slot.is_open, slot.priority) == (False, 4)
+
+
+def votes_for(slots, people, **change):
+    return [
+        Vote(
+            slot=slot,
+            item=slot.item,
+            project=slot.project,
+            person=person,
+            key=uuid.uuid4(),
+            payload_sha256="0" * 64,
+            intent="yes",
+            **{"answer": 1, "seconds": 1.25, **change},
+        )
+        for slot, person in zip(slots, people, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("change", [{}, {"answer": None, "code_unclear": True}, {"reason": "half", "seconds": 0}])
+def test_an_insert_stores_what_save_stores(queue_of, change):
+    queue_of(1)
+    store = PreparedInsert(Vote)
+    plain, stored = votes_for(Slot.objects.order_by("id"), [UserFactory(), UserFactory()], **change)
+    plain.save()
+    before = timezone.now()
+    assert store(stored) is stored
+    assert before <= stored.created_at <= timezone.now()
+    assert (stored._state.adding, stored._state.db) == (plain._state.adding, plain._state.db)
+    found = Vote.objects.get(pk=stored.pk)
+    assert fields_of(found) == {**fields_of(stored), "seconds": float(stored.seconds)}
+    own = {"id", "slot_id", "person_id", "key", "created_at"}
+    of_plain = fields_of(Vote.objects.get(pk=plain.pk))
+    assert {name: value for name, value in fields_of(found).items() if name not in own} == {
+        name: value for name, value in of_plain.items() if name not in own
+    }
+    stored.reason = "full"
+    stored.save()
+    assert Vote.objects.count() == 2
+
+
+def test_an_insert_sends_no_signals(queue_of):
+    queue_of(1)
+    [vote] = votes_for(Slot.objects.order_by("id")[:1], [UserFactory()])
+    PreparedInsert(Vote)(vote)
+    assert not TallyMark.objects.exists()
+
+
+def test_constraints_refuse_an_insert(queue_of):
+    queue_of(1)
+    store = PreparedInsert(Vote)
+    person = UserFactory()
+    first, second = votes_for(Slot.objects.order_by("id"), [person, person])
+    store(first)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        store(second)  # the same person twice
+    assert second.pk is None
+    assert Vote.objects.count() == 1
