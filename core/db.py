@@ -12,11 +12,13 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db.models import Model
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.errors import QuarryError
@@ -180,6 +182,40 @@ def _let_others_write(*, since: float) -> None:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
         time.sleep(max(0.0, since + CHUNK_PAUSE_S - time.perf_counter()))
+
+
+def insert_rows(model: type[Model], columns: Sequence[str], rows: Sequence[tuple[Any, ...]], **same: Any) -> None:
+    """Inserts rows of plain values in one prepared statement; what is there already stays as it is.
+
+    Many times as quick as bulk_create, which makes an object of each row and asks each of its fields.
+    columns: database columns, in the order of the values of a row. same: columns with one value for all rows. Columns
+    that are in neither take the model's defaults, made once; dates that are set on creation take the present.
+    """
+    if not rows:
+        return
+    connection = connections[DEFAULT_DB_ALIAS]
+    fixed = {**_defaults(model, {*columns, *same}), **same}
+    names = ", ".join(connection.ops.quote_name(name) for name in [*columns, *fixed])
+    places = ", ".join(["%s"] * (len(columns) + len(fixed)))
+    tail = tuple(fixed.values())
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {model._meta.db_table} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING",
+            [(*row, *tail) for row in rows],
+        )
+
+
+def _defaults(model: type[Model], given: set[str]) -> dict[str, Any]:
+    """Column -> what a new row gets where nothing is given; columns that may be empty are left out."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    found = {}
+    for field in model._meta.concrete_fields:
+        if field.column in given or field.null or field.primary_key:
+            continue
+        is_date = getattr(field, "auto_now_add", False) or getattr(field, "auto_now", False)
+        value = timezone.now() if is_date else field.get_default()
+        found[field.column] = field.get_db_prep_save(value, connection)
+    return found
 
 
 @contextmanager

@@ -27,6 +27,7 @@ class PairRow:
     code: str
     label: int | None = None
     idx: str = ""
+    score: float | None = None
 
 
 def read_pairs(path: Path) -> Iterator[PairRow]:

@@ -4,10 +4,9 @@ from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
-from django.db import connection
-
-from core.db import retry_when_busy, write_transaction
+from core.db import insert_rows, retry_when_busy, write_transaction
 from core.errors import BadInputError
 from core.jobs import RunningJob
 from core.models import Project
@@ -15,11 +14,13 @@ from core.text import code_hash, normalise_query, query_hash
 from curation import privacy
 from curation.code_filters import IMPORTED
 from curation.extraction import split_code
-from curation.models import CandidateRun, Code, CodeOccurrence, CodeSource, Query
+from curation.models import Candidate, CandidateRun, Code, CodeOccurrence, CodeSource, Query
 from curation.pair_files import PairRow
-from curation.services.candidates import store_pairs
+from curation.services.candidates.storing import find_pairs, store_pairs
 
 CHUNK = 500
+QUERY_COLUMNS = ("content_hash", "text", "quarantine_reason")
+CODE_COLUMNS = ("content_hash", "text", "name", "header", "docstring", "body", "quarantine_reason", "n_lines")
 KNOWN_AT_MOST = 200_000  # texts whose rows an import remembers
 Stored = Mapping[str, tuple[int, str]]  # content hash -> (id, quarantine reason)
 
@@ -28,25 +29,27 @@ Stored = Mapping[str, tuple[int, str]]  # content hash -> (id, quarantine reason
 class ImportReport:
     """What an import of pairs did; rows = pairs + repeated + quarantined + problems.
 
-    `labels` holds (pair id, label) of the pairs that carry one, in the order of the rows.
+    `n_new` of the pairs are such as the project lacked. `labels` holds (pair id, label) of the pairs that carry one, in the order of the rows.
     """
 
     run: CandidateRun
     n_rows: int = 0
     n_pairs: int = 0
+    n_new: int = 0
     n_repeated: int = 0
     n_quarantined: int = 0
     labels: list[tuple[int, int]] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     _seen: dict[int, int | None] = field(default_factory=dict)
 
-    def note(self, row: PairRow, pair_id: int, *, is_private: bool) -> None:
+    def note(self, row: PairRow, pair_id: int, *, is_private: bool, is_new: bool) -> None:
         """Counts one stored row; a pair with two different labels is a problem, and its first label stays."""
         if is_private:
             self.n_quarantined += 1
         elif pair_id not in self._seen:
             self._seen[pair_id] = row.label
             self.n_pairs += 1
+            self.n_new += is_new
             if row.label is not None:
                 self.labels.append((pair_id, row.label))
         elif row.label == self._seen[pair_id]:
@@ -98,8 +101,8 @@ def import_pairs(
     prepared, known = _prepare(rows, report), _Known()
     while chunk := list(islice(prepared, CHUNK)):
         stored = _store(candidate_run, source, chunk, known)
-        for item, (pair_id, is_private) in zip(chunk, stored, strict=True):
-            report.note(item.row, pair_id, is_private=is_private)
+        for item, (pair_id, is_private, is_new) in zip(chunk, stored, strict=True):
+            report.note(item.row, pair_id, is_private=is_private, is_new=is_new)
         if run:
             run.progress(report.n_rows, 0, f"importing pairs: {report.n_rows:,}")
     _finish(candidate_run)
@@ -116,100 +119,102 @@ def _prepare(rows: Iterable[PairRow], report: ImportReport) -> Iterator[_Prepare
         yield _Prepared(row, text, query_hash(text), code_hash(row.code))
 
 
-@retry_when_busy()
+@dataclass(slots=True)
+class _Fresh:
+    """What a chunk names that this import has not met: rows that the project has, and rows to make of the rest."""
+
+    queries: Stored
+    codes: Stored
+    query_hashes: list[str]
+    code_hashes: list[str]
+    query_rows: list[tuple[Any, ...]]
+    code_rows: list[tuple[Any, ...]]
+    places: dict[str, tuple[str, str]]  # code hash -> (path, qualified name)
+
+
 def _store(
     candidate_run: CandidateRun, source: CodeSource, chunk: list[_Prepared], known: _Known
-) -> list[tuple[int, bool]]:
-    """(pair id, whether something of it is quarantined) of every row of a chunk."""
-    project = candidate_run.project
-    with write_transaction():
-        new_queries = _store_queries(project, [item for item in chunk if item.query_hash not in known.queries])
-        new_codes = _store_codes(project, source, [item for item in chunk if item.code_hash not in known.codes])
-        queries, codes = ChainMap(new_queries, known.queries), ChainMap(new_codes, known.codes)
-        keys = [(queries[item.query_hash][0], codes[item.code_hash][0]) for item in chunk]
-        pairs = store_pairs(project, keys)
-        _store_claims(candidate_run, [pairs[key] for key in dict.fromkeys(keys)])
-    stored = [
-        (pairs[key], bool(queries[item.query_hash][1] or codes[item.code_hash][1]))
-        for item, key in zip(chunk, keys, strict=True)
-    ]
+) -> list[tuple[int, bool, bool]]:
+    """(pair id, whether something of it is quarantined, whether the project lacked it) of every row of a chunk.
+
+    Detectors and the splitting of code run before the write transaction, which is left short.
+    """
+    fresh = _look_at(candidate_run.project, chunk, known)
+    new_queries, new_codes, pairs, made = _write(candidate_run, source, chunk, known, fresh)
+    queries, codes = ChainMap(new_queries, known.queries), ChainMap(new_codes, known.codes)  # type: ignore[arg-type]
+    stored = []
+    for item in chunk:
+        (query, private_query), (code, private_code) = queries[item.query_hash], codes[item.code_hash]
+        is_new = (query, code) in made
+        stored.append((pairs[query, code], bool(private_query or private_code), is_new))
     known.add(new_queries, new_codes)
     return stored
 
 
-def _store_claims(candidate_run: CandidateRun, pair_ids: list[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO curation_candidate (run_id, pair_id, rank) VALUES (%s, %s, 1) ON CONFLICT DO NOTHING",
-            [(candidate_run.pk, pair_id) for pair_id in pair_ids],
-        )
-
-
-def _store_queries(project: Project, chunk: list[_Prepared]) -> dict[str, tuple[int, str]]:
-    """Content hash -> (id, quarantine reason)."""
-    chunk = list({item.query_hash: item for item in chunk}.values())
-    if not chunk:
-        return {}
-    Query.objects.bulk_create(
-        [
-            Query(
-                project=project,
-                content_hash=item.query_hash,
-                text=item.text,
-                quarantine_reason=privacy.quarantine_reason(item.text),
-            )
-            for item in chunk
-        ],
-        ignore_conflicts=True,
+def _look_at(project: Project, chunk: list[_Prepared], known: _Known) -> _Fresh:
+    queries = {item.query_hash: item.text for item in chunk if item.query_hash not in known.queries}
+    codes = {item.code_hash: item.row for item in chunk if item.code_hash not in known.codes}
+    there, codes_there = _stored(Query, project, list(queries)), _stored(Code, project, list(codes))
+    new_queries = [key for key in queries if key not in there]
+    new_codes = [key for key in codes if key not in codes_there]
+    reasons = privacy.quarantine_reasons([queries[key] for key in new_queries])
+    made = {key: _code_row(key, codes[key]) for key in new_codes}
+    return _Fresh(
+        queries=there,
+        codes=codes_there,
+        query_hashes=new_queries,
+        code_hashes=new_codes,
+        query_rows=[(key, queries[key], reason) for key, reason in zip(new_queries, reasons, strict=True)],
+        code_rows=list(made.values()),
+        places={key: (codes[key].idx[:500], str(row[2])) for key, row in made.items()},
     )
-    rows = Query.objects.filter(project=project, content_hash__in={item.query_hash for item in chunk})
+
+
+def _stored(model: type[Query] | type[Code], project: Project, hashes: list[str]) -> dict[str, tuple[int, str]]:
+    """Content hash -> (id, quarantine reason) of the rows that the project has."""
+    if not hashes:
+        return {}
+    rows = model.objects.filter(project=project, content_hash__in=hashes)
     return {key: (pk, reason) for key, pk, reason in rows.values_list("content_hash", "pk", "quarantine_reason")}
 
 
-def _store_codes(project: Project, source: CodeSource, chunk: list[_Prepared]) -> dict[str, tuple[int, str]]:
-    """Content hash -> (id, quarantine reason); codes that are new get an occurrence in the import."""
-    if not chunk:
-        return {}
-    rows = Code.objects.filter(project=project, content_hash__in={item.code_hash for item in chunk})
-    known = set(rows.values_list("content_hash", flat=True))
-    fresh = {item.code_hash: item.row for item in chunk if item.code_hash not in known}
-    Code.objects.bulk_create([_code(project, key, row) for key, row in fresh.items()], ignore_conflicts=True)
-    found = {
-        key: (pk, reason, name)
-        for key, pk, reason, name in rows.values_list("content_hash", "pk", "quarantine_reason", "name")
-    }
-    CodeOccurrence.objects.bulk_create(
-        [
-            CodeOccurrence(
-                code_id=found[key][0],
-                source=source,
-                repository=source.name,
-                path=row.idx[:500],
-                qualified_name=found[key][2],
-                filter_reason=IMPORTED,
-            )
-            for key, row in fresh.items()
-        ],
-        ignore_conflicts=True,
-    )
-    return {key: (pk, reason) for key, (pk, reason, _) in found.items()}
+@retry_when_busy()
+def _write(
+    candidate_run: CandidateRun, source: CodeSource, chunk: list[_Prepared], known: _Known, fresh: _Fresh
+) -> tuple[Stored, Stored, dict[tuple[int, int], int], set[tuple[int, int]]]:
+    """New queries, new codes, the pairs of the chunk by (query id, code id), and which of them the project lacked."""
+    project = candidate_run.project
+    with write_transaction():
+        insert_rows(Query, QUERY_COLUMNS, fresh.query_rows, project_id=project.pk)
+        insert_rows(Code, CODE_COLUMNS, fresh.code_rows, project_id=project.pk, is_paired=False, filter_reason=IMPORTED)
+        new_queries = {**fresh.queries, **_stored(Query, project, fresh.query_hashes)}
+        new_codes = {**fresh.codes, **_stored(Code, project, fresh.code_hashes)}
+        insert_rows(
+            CodeOccurrence,
+            ("code_id", "path", "qualified_name"),
+            [(new_codes[key][0], *place) for key, place in fresh.places.items()],
+            source_id=source.pk,
+            repository=source.name,
+            filter_reason=IMPORTED,
+        )
+        queries, codes = ChainMap(new_queries, known.queries), ChainMap(new_codes, known.codes)
+        scores: dict[tuple[int, int], float | None] = {}
+        for item in chunk:
+            scores.setdefault((queries[item.query_hash][0], codes[item.code_hash][0]), item.row.score)
+        pairs = find_pairs(project, scores)
+        made = scores.keys() - pairs.keys()
+        pairs |= store_pairs(project, [key for key in scores if key in made])
+        claims = [(pairs[key], score) for key, score in scores.items()]
+        insert_rows(Candidate, ("pair_id", "score"), claims, run_id=candidate_run.pk)
+    return new_queries, new_codes, pairs, made
 
 
-def _code(project: Project, key: str, row: PairRow) -> Code:
+def _code_row(key: str, row: PairRow) -> tuple[Any, ...]:
+    """A row of a code that the project lacks, as CODE_COLUMNS names it."""
     parts = split_code(row.code)
-    return Code(
-        project=project,
-        content_hash=key,
-        text=row.code,
-        name=(parts.name or "code")[:300],
-        header=parts.header,
-        docstring=parts.docstring,
-        body=parts.body,
-        is_paired=False,
-        filter_reason=IMPORTED,
-        quarantine_reason=privacy.code_reason(row.code),
-        n_lines=row.code.count("\n") + 1,
-    )
+    reason = privacy.code_reason(row.code)
+    name = (parts.name or "code")[:300]
+    return (key, row.code, name, parts.header, parts.docstring, parts.body, reason, row.code.count("\n") + 1)
 
 
 def _finish(candidate_run: CandidateRun) -> None:

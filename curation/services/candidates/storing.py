@@ -85,9 +85,15 @@ def store_pairs(
             " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [(project.pk, query, code, text_view, now) for query, code in keys],
         )
-        if not keys:
-            return {}
-        wanted = ", ".join(f"({int(query)}, {int(code)})" for query, code in keys)
+    return find_pairs(project, keys)
+
+
+def find_pairs(project: Project, keys: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """(query id, code id) -> pair id, of the pairs that the project has. At most a chunk of keys."""
+    wanted = ", ".join(f"({int(query)}, {int(code)})" for query, code in keys)
+    if not wanted:
+        return {}
+    with connection.cursor() as cursor:
         cursor.execute(
             f"WITH wanted(query_id, code_id) AS (VALUES {wanted})"
             " SELECT p.query_id, p.code_id, p.id FROM wanted w"
