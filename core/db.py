@@ -208,9 +208,9 @@ def insert_rows(model: type[Model], columns: Sequence[str], rows: Sequence[tuple
 def _defaults(model: type[Model], given: set[str]) -> dict[str, Any]:
     """Column -> what a new row gets where nothing is given; columns that may be empty are left out."""
     connection = connections[DEFAULT_DB_ALIAS]
-    found = {}
+    found: dict[str, Any] = {}
     for field in model._meta.concrete_fields:
-        if field.column in given or field.null or field.primary_key:
+        if field.column is None or field.column in given or field.null or field.primary_key:
             continue
         is_date = getattr(field, "auto_now_add", False) or getattr(field, "auto_now", False)
         value = timezone.now() if is_date else field.get_default()

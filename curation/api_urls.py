@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from curation.api import candidates, code, logs, privacy, queries, rule_sets, rules
+from curation.api import candidates, code, logs, pair_imports, privacy, queries, rule_sets, rules
 
 urlpatterns: list[URLPattern] = [
     path("projects/<slug:slug>/logs/", logs.LogsApi.as_view(), name="api_logs"),
@@ -82,6 +82,12 @@ urlpatterns: list[URLPattern] = [
         "projects/<slug:slug>/candidate-runs/<int:pk>/",
         candidates.CandidateRunApi.as_view(),
         name="api_candidate_run",
+    ),
+    path("projects/<slug:slug>/pairs/import/", pair_imports.ImportPairsApi.as_view(), name="api_import_pairs"),
+    path(
+        "projects/<slug:slug>/pairs/import/preview/",
+        pair_imports.PreviewPairsApi.as_view(),
+        name="api_preview_import_pairs",
     ),
     path("projects/<slug:slug>/pairs/", candidates.PairsApi.as_view(), name="api_pairs"),
 ]

@@ -1,5 +1,6 @@
 """Kinds of jobs of the curation stage. Each gets ids, calls one service, and may be run again after a crash."""
 
+from pathlib import Path
 from typing import Any
 
 from core.duties import duty
@@ -113,3 +114,19 @@ def forget_shards_duty() -> int:
     from curation.services.logs import forget_shards
 
     return forget_shards()
+
+
+@job_kind("curation.import_pairs")
+def import_pairs_job(run: RunningJob, *, project_id: int, path: str, name: str) -> dict[str, Any]:
+    """Imports a file of ready pairs."""
+    from curation.services.pair_uploads import import_pair_file
+
+    return import_pair_file(run=run, project=Project.objects.get(pk=project_id), path=Path(path), name=name)
+
+
+@duty("forget uploaded pairs", every_s=3600)
+def forget_pair_files_duty() -> int:
+    """Removes uploaded files of pairs that nobody imported within a week."""
+    from curation.services.pair_uploads import forget_pair_files
+
+    return forget_pair_files()

@@ -29,7 +29,8 @@ Stored = Mapping[str, tuple[int, str]]  # content hash -> (id, quarantine reason
 class ImportReport:
     """What an import of pairs did; rows = pairs + repeated + quarantined + problems.
 
-    `n_new` of the pairs are such as the project lacked. `labels` holds (pair id, label) of the pairs that carry one, in the order of the rows.
+    `n_new` of the pairs are such as the project lacked. `labels` holds (pair id, label) of the pairs that carry one, in
+    the order of the rows.
     """
 
     run: CandidateRun
