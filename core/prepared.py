@@ -126,6 +126,22 @@ def _with_params(make: Callable[..., models.QuerySet[Row]], fields: Mapping[str,
     return make(**{name: Param(name, fields.get(name, INTEGER)) for name in names})
 
 
+def _with_numbers(sql: str, parameters: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """The SQL with its constant whole numbers written out, and what stands at the placeholders that remain.
+
+    A planner takes a partial index (`WHERE state = 1`) only for a statement that says as much itself.
+    """
+    first, *others = sql.split("%s")
+    written, kept = [first], []
+    for part, following in zip(parameters, others, strict=True):
+        if isinstance(part, int) and not isinstance(part, bool):
+            written += [str(int(part)), following]
+        else:
+            written += ["%s", following]
+            kept.append(part)
+    return "".join(written), tuple(kept)
+
+
 def _filled(parameters: Sequence[Any], values: Mapping[str, Any], connection: Any) -> list[Any]:
     return [part.value(values, connection) if type(part) is Param else part for part in parameters]
 
@@ -168,7 +184,7 @@ class Prepared(Generic[Row]):
     def _planned(self, connection: Any) -> _Plan:
         queryset = _with_params(self._make, self._fields)
         compiler = queryset.query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
+        sql, parameters = _with_numbers(*compiler.as_sql())
         select, about = compiler.select, compiler.klass_info
         columns = about["select_fields"]
         span = slice(columns[0], columns[-1] + 1)
@@ -176,7 +192,7 @@ class Prepared(Generic[Row]):
         related = get_related_populators(about, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # of a later Django
         return _Plan(
             sql=sql,
-            parameters=tuple(parameters),
+            parameters=parameters,
             make=_maker(about["model"], [column.target.attname for column, _, _ in select[span]]),
             span=span,
             related=[_Related(populator) for populator in related],
@@ -207,7 +223,7 @@ class _Update:
     def _planned(self, connection: Any) -> tuple[str, Sequence[Any]]:
         query: Any = _with_params(self._make, self._fields).query.chain(UpdateQuery)
         query.add_update_values(dict(self._change))
-        return query.get_compiler(connection=connection).as_sql()
+        return _with_numbers(*query.get_compiler(connection=connection).as_sql())
 
 
 class PreparedUpdate(_Update):

@@ -1,7 +1,7 @@
 """Code and Markdown to safe HTML. No database."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
@@ -26,8 +26,14 @@ def highlighted(code: str, language: str = "python") -> str:
         lexer = TextLexer(stripnl=False, ensurenl=False)
     if len(code) > MAX_HIGHLIGHT_CHARS:
         lexer = TextLexer(stripnl=False, ensurenl=False)
-    inner = pygments_highlight(code, lexer, HtmlFormatter(nowrap=True))
+    inner = pygments_highlight(code, lexer, _formatter())
     return f'<pre class="code" tabindex="0"><code>{inner}</code></pre>'
+
+
+@cache
+def _formatter() -> HtmlFormatter:
+    """One for all: making it reads the whole style, which takes as long as colouring a short function."""
+    return HtmlFormatter(nowrap=True)
 
 
 @lru_cache(maxsize=64)

@@ -55,7 +55,7 @@ def assert_nothing_wrong(report: dict) -> None:
 
 
 def test_a_killed_server_loses_no_vote(tmp_path, database):
-    report = soak(tmp_path, database, 40, *("--people", "6", "--minutes", "0.25", "--kill-every", "6"))
+    report = soak(tmp_path, database, 40, *("--people", "6", "--minutes", "0.1", "--kill-every", "3"))
     assert_nothing_wrong(report)
 
 
