@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import uuid
+from datetime import datetime
 
 import pytest
 from django.core.management import call_command
@@ -68,6 +69,15 @@ def test_what_does_not_count_is_there_and_marked(project):
         "seconds": 2.5,
         "time": "",
     }
+
+
+def test_times_carry_their_zone_and_are_those_of_the_votes(project):
+    (item,) = judged_project(project, ["10"])
+    (row,) = pairs_of(project)
+    assert [datetime.fromisoformat(vote["time"]) for vote in row["votes"]] == [
+        vote.created_at for vote in item.votes.order_by("pk")
+    ]
+    assert {(vote["code_unclear"], vote["retracted_at"]) for vote in row["votes"]} == {(False, None)}
 
 
 def test_adjudicated_and_gold_answers_stand_beside_the_majority(project, curator):
