@@ -3,7 +3,6 @@
 import re
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -90,7 +89,6 @@ class PairsPreview:
     with_score: int = 0
     is_whole: bool = True
     problems: list[BadPair] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
     rows: list[PairRow] = field(default_factory=list)
 
     def as_data(self) -> dict[str, Any]:
@@ -116,7 +114,6 @@ def _sorted_out(chunk: Iterable[PairRow | BadPair], preview: PairsPreview) -> It
             yield row
             continue
         preview.bad += 1
-        preview.reasons[row.reason] += 1
         if len(preview.problems) < MAX_PROBLEMS_SHOWN:
             preview.problems.append(row)
 

@@ -72,7 +72,6 @@ def _looked_at(project: Project, form: PairsForm) -> dict[str, Any]:
         "name": shown_name(form.cleaned_data["name"] or upload.name),
         "preview": preview,
         "problems": preview.problems[:SHOWN_PROBLEMS],
-        "reasons": preview.reasons.most_common(10),
     }
 
 
