@@ -4,6 +4,7 @@
     quarry_site.py setup PROJECT --people 8 --overlap 3    a project with a curator and annotators, passwords set
     quarry_site.py import PROJECT PAIRS.json               pairs into the project, all of them open as one batch
     quarry_site.py sessions PROJECT                        a session key for each annotator, without their passwords
+    quarry_site.py ready PROJECT PAIRS.json                the three above in one process; the session keys
     quarry_site.py items PROJECT PAIRS.json                which item is which pair of the file
     quarry_site.py votes PROJECT                           [item, person, intent, answer] of each standing vote
     quarry_site.py disturb PROJECT KEYS --seconds 60       people shut out and let back, the batch paused and changed
@@ -20,6 +21,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -208,9 +210,35 @@ def audit(slug: str, book: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _set_up(given: argparse.Namespace) -> dict[str, Any]:
+    return setup(given.project, given.people, given.overlap, given.extra, passwords=not given.no_passwords)
+
+
+def _bring_in(given: argparse.Namespace) -> dict[str, Any]:
+    return bring_in(given.project, given.file, given.limit, given.lease)
+
+
+def _ready(given: argparse.Namespace) -> dict[str, str]:
+    _set_up(given)
+    _bring_in(given)
+    return sessions(given.project)
+
+
+ACTS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "setup": _set_up,
+    "import": _bring_in,
+    "sessions": lambda given: sessions(given.project),
+    "ready": _ready,
+    "items": lambda given: items(given.project, given.file),
+    "votes": lambda given: votes(given.project),
+    "disturb": lambda given: disturb(given.project, given.seconds, given.file),
+    "audit": lambda given: audit(given.project, json.load(sys.stdin)),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("act", choices=["setup", "import", "items", "sessions", "votes", "disturb", "audit"])
+    parser.add_argument("act", choices=list(ACTS))
     parser.add_argument("project")
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--people", type=int, default=8)
@@ -221,18 +249,7 @@ def main() -> None:
     parser.add_argument("--lease", type=int, default=0, help="Shortest lease of the batch, seconds.")
     parser.add_argument("--seconds", type=float, default=60)
     given = parser.parse_args()
-    acts: dict[str, Any] = {
-        "setup": lambda: setup(
-            given.project, given.people, given.overlap, given.extra, passwords=not given.no_passwords
-        ),
-        "import": lambda: bring_in(given.project, given.file, given.limit, given.lease),
-        "items": lambda: items(given.project, given.file),
-        "sessions": lambda: sessions(given.project),
-        "votes": lambda: votes(given.project),
-        "disturb": lambda: disturb(given.project, given.seconds, given.file),
-        "audit": lambda: audit(given.project, json.load(sys.stdin)),
-    }
-    print(json.dumps(acts[given.act]()))
+    print(json.dumps(ACTS[given.act](given)))
 
 
 if __name__ == "__main__":

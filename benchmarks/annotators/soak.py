@@ -117,9 +117,8 @@ def soak(given: argparse.Namespace) -> dict[str, Any]:
         env["DATABASE_URL"] = given.database
     given.home.mkdir(parents=True, exist_ok=True)
     site = ["--people", str(given.people), "--overlap", "3", "--extra", "2", "--no-passwords"]
-    in_site(env, "setup", SLUG, *site)
-    in_site(env, "import", SLUG, str(given.pairs), "--limit", str(given.limit), "--lease", str(given.lease))
-    book, sessions = Book(), in_site(env, "sessions", SLUG)
+    site += ["--limit", str(given.limit), "--lease", str(given.lease)]
+    book, sessions = Book(), in_site(env, "ready", SLUG, str(given.pairs), *site)
     server = Server(env, given.processes)
     server.start()
     started, end = time.monotonic(), time.monotonic() + 60 * given.minutes
