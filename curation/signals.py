@@ -2,5 +2,5 @@
 
 from django.dispatch import Signal
 
-# Texts were held back or released; sent in the transaction of the change. Arguments: project_id, kind (a TextKind), ids.
+# Texts were held back or released; sent in the transaction of the change. Arguments: project_id, kind (TextKind), ids.
 quarantine_changed = Signal()

@@ -26,8 +26,8 @@ from annotation.services.releases import (
     verify_files,
     withdraw_release,
 )
-from core.errors import BadInputError, ConflictError, NotFoundError
 from core.db import consistent_reads
+from core.errors import BadInputError, ConflictError, NotFoundError
 from core.jobs import JobFailedError, run_inline
 from core.models import Project
 from curation.models import CodeOccurrence, CodeSource
