@@ -34,6 +34,7 @@ def test_three_pairs_are_decided_by_keyboard_alone(new_page, project, items):
     page.keyboard.press("Enter")
     for key, item in zip("10n", items, strict=False):
         expect(page.get_by_role("heading", level=1)).to_have_text(item.query.text)
+        page.wait_for_load_state()  # the keys are there once the page's script has run
         page.keyboard.press(key)
         expect(page.locator("#id_reason")).to_be_focused()
         page.keyboard.type("x1n0 says the body")  # keys of the page are plain letters here
